@@ -1,0 +1,425 @@
+//! Where do dead letters lie?
+//!
+//! In segments of their own, within a space of their own: the event's envelope, head and body as they were, with how it
+//! died. At the bound the oldest lose head and body and keep the rest, as long as that fills no more than half a segment.
+//!
+//! Promises: [`Graves::bury`] returns after the letters are synced.
+//!
+//! Must not know: the log.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::event::{Death, EVENT_FIXED, Extra, Owing, Stored, Sums};
+use super::frame::{Content, Envelope, Kind, Seal, field, u64_at};
+use super::lane::Dying;
+use super::record::Chunks;
+use super::scan::{Scanner, Seen, envelope};
+use super::segment::{DEAD, DEAD_BIT, End, Header, Identity, Names, dead_name, parse_name};
+use super::shared::Shared;
+use super::storage::{File, Storage, read_full, write_all};
+use crate::clock::Timestamp;
+
+/// Bytes read at once.
+const PIECE: usize = 256 << 10;
+
+/// The dead-letter space.
+#[derive(Debug)]
+pub(crate) struct Graves {
+    identity: Identity,
+    names: Names,
+    epoch: u32,
+    size: u64,
+    segments_max: usize,
+    keep: Duration,
+    segments: VecDeque<Grave>,
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Grave {
+    number: u64,
+    file: Arc<dyn File>,
+    seal: Seal,
+    start: u64,
+    end: u64,
+    last_death: Timestamp,
+    /// Nothing may be added: it ended badly, or was found at the opening.
+    closed: bool,
+}
+
+/// A letter that an opening found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    pub(crate) seq: u64,
+    pub(crate) origin_seq: u64,
+    pub(crate) destination: u32,
+    /// Head and body are there, or were erased on purpose.
+    pub(crate) whole: bool,
+}
+
+/// A dead letter as it is listed.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The sequence under which it died.
+    pub seq: u64,
+    /// The destination that did not get it.
+    pub destination: u32,
+    /// The event's id.
+    pub event_id: [u8; 16],
+    /// The sequence it had first.
+    pub origin_seq: u64,
+    /// Where it came from.
+    pub source: u32,
+    /// What kind of event.
+    pub kind: Arc<str>,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+    /// When it died.
+    pub died: Timestamp,
+    /// Why: a number of those above, or of [`super::dead_reason`].
+    pub reason: u16,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The last answer's status; 0 = none.
+    pub status: u16,
+    /// The first bytes of the last answer.
+    pub answer: Bytes,
+    /// Head and body, unless they were erased or left out for want of space.
+    pub content: Option<(Bytes, Bytes)>,
+}
+
+impl Graves {
+    pub(crate) fn new(identity: Identity, names: Names, epoch: u32, size: u64, space: u64, keep: Duration) -> Self {
+        let segments_max = usize::try_from(space / size).unwrap_or(usize::MAX).max(1);
+        Self { identity, names, epoch, size, segments_max, keep, segments: VecDeque::new(), next: 1 }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.len() as u64 * self.size
+    }
+
+    /// Finds what is there; `each` hears of every letter, of the same one twice if a crash came between its copies.
+    pub(crate) fn open(&mut self, storage: &dyn Storage, mut each: impl FnMut(&Heard)) -> io::Result<()> {
+        let mut numbers: Vec<u64> = storage.list(DEAD)?.iter().filter_map(|name| parse_name(name, ".seg")).collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let number = number | DEAD_BIT;
+            let file = storage.open(&dead_name(number))?;
+            let mut head = vec![0; 64 << 10];
+            let read = read_full(&*file, &mut head, 0)?;
+            let start = Header::decode(&head[..read]).map_or(0, |(_, start)| start);
+            let seal = Seal::new(self.identity.store, self.identity.key, number);
+            let mut grave = Grave { number, file, seal, start, end: start, last_death: Timestamp::ZERO, closed: true };
+            let length = grave.file.length()?;
+            grave.end = length;
+            let (mut end, mut last_death) = (start, Timestamp::ZERO);
+            grave.letters(|envelope, record, at| {
+                end = at + envelope.length() as u64;
+                if let Some(death) = death_of(envelope) {
+                    last_death = last_death.max(death.at);
+                    let origin_seq = envelope.rest().get(32..40).map_or(0, |bytes| u64_at(bytes, 0));
+                    let whole = envelope.content(record, &grave.seal, at) != Content::Damaged;
+                    each(&Heard { seq: envelope.seq(), origin_seq, destination: death.destination, whole });
+                }
+            })?;
+            grave.end = end;
+            grave.last_death = last_death;
+            // What lies there may only be in the cache: as in the log, it is synced before it is believed.
+            grave.file.sync_data()?;
+            self.next = self.next.max((number & !DEAD_BIT) + 1);
+            self.segments.push_back(grave);
+        }
+        if let Some(last) = self.segments.back_mut() {
+            last.closed = last.start == 0;
+            // So is its name.
+            storage.sync_directory(DEAD)?;
+        }
+        Ok(())
+    }
+
+    /// Writes letters and syncs them; how many of them, in order. One that fits nowhere is written without head and body.
+    pub(crate) fn bury(
+        &mut self,
+        storage: &dyn Storage,
+        shared: &Shared,
+        dying: &[Dying],
+        now: Timestamp,
+    ) -> io::Result<usize> {
+        let mut out = Vec::new();
+        let mut count = 0;
+        if self.segments.back().is_none_or(|grave| grave.closed) {
+            self.dig(storage, shared, now)?;
+        }
+        for dying in dying {
+            let room = self.size - self.segments.back().map_or(self.size, |grave| grave.end);
+            let before = out.len();
+            if !self.letter(&mut out, dying, dying.bare) {
+                self.letter(&mut out, dying, true);
+            }
+            if out.len() as u64 > room {
+                out.truncate(before);
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            if let Some(grave) = self.segments.back_mut() {
+                grave.closed = true;
+            }
+            return Ok(0);
+        }
+        let last = dying[..count].iter().map(|dying| dying.death.at).max().unwrap_or(now);
+        self.write(&mut out, last)?;
+        self.refresh(shared);
+        Ok(count)
+    }
+
+    /// Adds a letter to a buffer; `false` if it can never fit a segment.
+    fn letter(&self, out: &mut Vec<u8>, dying: &Dying, strip: bool) -> bool {
+        let start = out.len();
+        let mut death = dying.death;
+        let body: Vec<Bytes> = dying.stored.body.pieces().iter().chain([&dying.answer]).cloned().collect();
+        let (head, body) =
+            if strip { (Bytes::new(), Chunks::default()) } else { (dying.stored.head.clone(), body.into()) };
+        if strip {
+            death.answer = 0;
+        }
+        let owing = Owing { destination: death.destination, attempts: death.attempts, not_before: Timestamp::ZERO };
+        let sums = if strip { Sums::NONE } else { Sums::of(&head, &body) };
+        let extra = Extra { death: Some(death), stripped: strip, ..Extra::default() };
+        let Some(lengths) = dying.stored.encode(out, Kind::Letter, std::iter::once(owing), &sums, &extra) else {
+            return false;
+        };
+        let page = 4096;
+        if u64::from(lengths.record) + Header::length(&self.names) + page > self.size {
+            out.truncate(start);
+            return false;
+        }
+        out.extend_from_slice(&head);
+        for piece in body.pieces() {
+            out.extend_from_slice(piece);
+        }
+        out.resize(start + lengths.record as usize, 0);
+        true
+    }
+
+    /// Closes the envelopes in `out` for their places in the last grave, writes and syncs.
+    fn write(&mut self, out: &mut [u8], last_death: Timestamp) -> io::Result<()> {
+        let epoch = self.epoch;
+        let Some(grave) = self.segments.back_mut() else { return Err(io::ErrorKind::NotFound.into()) };
+        let mark = u32::try_from(grave.end).unwrap_or(u32::MAX);
+        let mut at = 0;
+        while at < out.len() {
+            let length = super::frame::u32_at(out, at + 16) as usize;
+            let envelope = usize::from(super::frame::u16_at(out, at + 20));
+            grave.seal.close(&mut out[at..at + envelope], grave.end + at as u64, mark, epoch);
+            at += length;
+        }
+        let written = write_all(&*grave.file, out, grave.end).and_then(|_| grave.file.sync_data());
+        if let Err(error) = written {
+            // Nothing more is written behind bytes of which nobody knows whether they are there.
+            grave.closed = true;
+            return Err(error);
+        }
+        grave.end += out.len() as u64;
+        grave.last_death = grave.last_death.max(last_death);
+        Ok(())
+    }
+
+    /// Begins a new grave, and makes room for it by what the oldest one keeps too much.
+    fn dig(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
+        let number = self.next | DEAD_BIT;
+        let header = Header {
+            identity: self.identity,
+            number,
+            epoch: self.epoch,
+            opening: [0; 16],
+            first_seq: 0,
+            made: now,
+            before: End::default(),
+            oldest: 0,
+            segment_size: self.size,
+            names: self.names.clone(),
+            cuts: Vec::new(),
+        };
+        let bytes = header.encode();
+        let file = storage.create(&dead_name(number))?;
+        let zeros = vec![0; PIECE];
+        let mut at = 0;
+        let filled = (|| {
+            while at < self.size {
+                let piece = usize::try_from(self.size - at).unwrap_or(PIECE).min(PIECE);
+                at += write_all(&*file, &zeros[..piece], at)?;
+            }
+            write_all(&*file, &bytes, 0)?;
+            file.sync_data()?;
+            storage.sync_directory(DEAD)
+        })();
+        if let Err(error) = filled {
+            drop(storage.remove(&dead_name(number)));
+            return Err(error);
+        }
+        let seal = Seal::new(self.identity.store, self.identity.key, number);
+        let start = bytes.len() as u64;
+        self.next += 1;
+        self.segments.push_back(Grave { number, file, seal, start, end: start, last_death: now, closed: false });
+        while self.segments.len() > self.segments_max.max(1) && self.segments.len() > 1 {
+            self.strip_oldest(storage, shared, now)?;
+        }
+        shared.graves_changed(self.readable());
+        Ok(())
+    }
+
+    /// What the oldest grave holds goes on without head and body, as far as half a segment holds it; its file goes.
+    fn strip_oldest(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
+        let Some(oldest) = self.segments.front().cloned() else { return Ok(()) };
+        let mut kept: Vec<Dying> = Vec::new();
+        let mut weight = 0;
+        let (mut dropped, mut stripped) = (Vec::new(), 0);
+        oldest.letters(|envelope, _, _| {
+            let (Some(death), Some(stored)) = (death_of(envelope), Stored::decode(envelope, None)) else { return };
+            let already = envelope.field(field::STRIPPED, EVENT_FIXED).is_some();
+            weight += envelope.head().start as u64;
+            if now.since(death.at) > self.keep || (already && weight > self.size / 2) || weight > self.size * 3 / 4 {
+                dropped.push((envelope.seq(), death.destination));
+            } else {
+                stripped += u64::from(!already);
+                kept.push(Dying { stored, death, answer: Bytes::new(), bare: true });
+            }
+        })?;
+        let mut out = Vec::new();
+        for dying in &kept {
+            self.letter(&mut out, dying, true);
+        }
+        let last = kept.iter().map(|dying| dying.death.at).max().unwrap_or(Timestamp::ZERO);
+        if !out.is_empty() {
+            self.write(&mut out, last)?;
+        }
+        self.remove_oldest(storage, shared, &dropped)?;
+        shared.figures.dead_stripped.fetch_add(stripped, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn remove_oldest(&mut self, storage: &dyn Storage, shared: &Shared, dropped: &[(u64, u32)]) -> io::Result<()> {
+        let Some(oldest) = self.segments.front() else { return Ok(()) };
+        storage.remove(&dead_name(oldest.number))?;
+        storage.sync_directory(DEAD)?;
+        self.segments.pop_front();
+        for (seq, destination) in dropped {
+            if let Some(cell) = shared.lanes.get(*destination as usize) {
+                cell.state().dead.remove(*seq);
+            }
+        }
+        shared.figures.dead_dropped.fetch_add(dropped.len() as u64, Ordering::Relaxed);
+        shared.graves_changed(self.readable());
+        Ok(())
+    }
+
+    /// Drops the oldest grave if all in it are older than letters are kept.
+    pub(crate) fn age(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> bool {
+        let Some(oldest) = self.segments.front() else { return false };
+        if now.since(oldest.last_death) <= self.keep
+            || oldest.last_death == Timestamp::ZERO && oldest.end > oldest.start
+        {
+            return false;
+        }
+        let mut dropped = Vec::new();
+        let read = oldest.letters(|envelope, _, _| {
+            if let Some(death) = death_of(envelope) {
+                dropped.push((envelope.seq(), death.destination));
+            }
+        });
+        read.and_then(|()| self.remove_oldest(storage, shared, &dropped)).is_ok()
+    }
+
+    /// What readers may look at.
+    pub(crate) fn readable(&self) -> Vec<Grave> {
+        self.segments.iter().cloned().collect()
+    }
+
+    pub(crate) fn refresh(&self, shared: &Shared) {
+        shared.graves_changed(self.readable());
+    }
+}
+
+impl Grave {
+    /// Calls `each` with the envelope, the whole record and the place of every letter.
+    pub(crate) fn letters(&self, mut each: impl FnMut(&Envelope<'_>, &Bytes, u64)) -> io::Result<()> {
+        let mut scanner = Scanner::new(&*self.file, &self.seal, self.start, self.end, PIECE);
+        while let Some(seen) = scanner.next()? {
+            if let Seen::Record { at, bytes } = seen {
+                let envelope = envelope(&self.seal, at, &bytes);
+                if envelope.kind() == Some(Kind::Letter) {
+                    each(&envelope, &bytes, at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self) -> &dyn File {
+        &*self.file
+    }
+
+    pub(crate) const fn seal(&self) -> &Seal {
+        &self.seal
+    }
+}
+
+pub(crate) fn death_of(envelope: &Envelope<'_>) -> Option<Death> {
+    envelope.field(field::DEATH, EVENT_FIXED).and_then(Death::of)
+}
+
+/// A letter as those above see it.
+pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at: u64) -> Option<DeadLetter> {
+    let death = death_of(envelope)?;
+    let whole =
+        envelope.content(record, seal, at) == Content::Whole && envelope.field(field::STRIPPED, EVENT_FIXED).is_none();
+    let stored = Stored::decode(envelope, whole.then_some(record))?;
+    let both = stored.body.joined();
+    let body = both.len().saturating_sub(death.answer as usize);
+    Some(DeadLetter {
+        seq: stored.seq,
+        destination: death.destination,
+        event_id: stored.event_id,
+        origin_seq: stored.origin_seq,
+        source: stored.source,
+        kind: stored.kind,
+        accepted: stored.accepted,
+        died: death.at,
+        reason: death.reason,
+        attempts: death.attempts,
+        status: death.status,
+        answer: both.slice(body..),
+        content: whole.then(|| (stored.head, both.slice(..body))),
+    })
+}
+
+/// A page of letters of one destination.
+pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -> io::Result<Vec<DeadLetter>> {
+    let Some(cell) = shared.lanes.get(destination as usize) else { return Ok(Vec::new()) };
+    let dead = cell.state().dead.clone();
+    let mut page = std::collections::BTreeMap::new();
+    for grave in shared.graves() {
+        grave.letters(|envelope, record, at| {
+            let of = death_of(envelope).is_some_and(|death| death.destination == destination);
+            if of
+                && envelope.seq() > after
+                && dead.contains(envelope.seq())
+                && let Some(letter) = letter_of(envelope, record, &grave.seal, at)
+            {
+                page.insert(letter.seq, letter);
+                if page.len() > most {
+                    page.pop_last();
+                }
+            }
+        })?;
+    }
+    Ok(page.into_values().collect())
+}

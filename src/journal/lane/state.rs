@@ -1,0 +1,339 @@
+//! How does a lane choose, and what does it keep at hand?
+//!
+//! Promises: the live and the late cursor each have at most one read out; neither starves the other.
+//!
+//! Must not know: who asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use roaring::RoaringTreemap;
+
+use super::outcome::{Dead, Dying, Outcomes};
+use super::owed::{Candidate, Owed, Slot};
+use super::read::{Missing, ReadDone, ReadJob};
+use super::{Taken, dead_reason};
+use crate::clock::Timestamp;
+use crate::journal::DestinationPlan;
+use crate::journal::event::{Death, Stored, share};
+use crate::journal::shared::Shared;
+
+/// One destination's lane, shared by its owner and the writer.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    /// `None`: parked.
+    pub(crate) plan: Option<DestinationPlan>,
+    pub(crate) taken: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Cell {
+    pub(crate) fn new(id: u32, name: Arc<str>, plan: Option<DestinationPlan>, state: State) -> Self {
+        Self { id, name, plan, taken: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it sees events before they are durable.
+    pub(crate) fn is_early(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.hand_over == crate::journal::HandOver::Verified)
+    }
+}
+
+/// When a lane whose failures are not on disk yet is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// After a read that failed, the lane waits this long.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// How many owed sequences one read asks for.
+const WANTS: usize = 256;
+
+/// What came of a late candidate.
+#[expect(clippy::large_enum_variant, reason = "it lives for one return; a box would cost an allocation per delivery")]
+enum Fetched {
+    /// It, or a read for it.
+    Taken(Taken),
+    /// It is held until its own time.
+    Early,
+    /// It cannot be had now.
+    Nothing,
+}
+
+/// Reads whose results may lie here before they make room for the next one.
+const FETCHED_MAX: u64 = 2;
+
+/// What a lane knows.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) owed: Owed,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) changed: bool,
+    pub(crate) waker: Option<Waker>,
+    /// Sequences of its dead letters.
+    pub(crate) dead: RoaringTreemap,
+    pub(crate) died: u64,
+    pub(crate) expired: u64,
+    /// In flight, and erased meanwhile.
+    erased: BTreeSet<u64>,
+    fetched: BTreeMap<u64, Stored>,
+    reading_live: bool,
+    reading_late: bool,
+    blocked: Option<Timestamp>,
+    turn: u32,
+}
+
+impl State {
+    pub(crate) fn restored(owed: Owed, dead: RoaringTreemap) -> Self {
+        Self { owed, dead, ..Self::default() }
+    }
+
+    pub(super) fn next(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Taken {
+        if let Some(until) = self.is_blocked(now) {
+            return Taken::Idle { until: Some(until) };
+        }
+        if self.outcomes.are_many() {
+            // What went wrong is to be on disk before more is tried, or memory would grow with it.
+            return Taken::Idle { until: Some(now.plus(LOOK_AGAIN)) };
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let late_first = self.turn.is_multiple_of(4);
+        let taken = if late_first {
+            self.late(shared, destination, now).or_else(|| self.live(shared, destination, now))
+        } else {
+            self.live(shared, destination, now).or_else(|| self.late(shared, destination, now))
+        };
+        taken.unwrap_or_else(|| {
+            self.changed = false;
+            Taken::Idle { until: self.owed.next_due() }
+        })
+    }
+
+    /// Until when nothing is read, because a read failed. A clock that was set back does not prolong it.
+    fn is_blocked(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.blocked = self.blocked.filter(|until| now < *until && until.since(now) <= READ_AGAIN);
+        self.blocked
+    }
+
+    fn live(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Option<Taken> {
+        while let Some(seq) = self.owed.next_live() {
+            if let Some(stored) = self.at_hand(shared, seq) {
+                self.owed.pass(seq);
+                let not_before = stored.not_before(destination);
+                if not_before > now {
+                    let slot = Slot { at: not_before, attempts: 0, share: share(&stored.tenants) };
+                    self.owed.hold(seq, slot, shared.slot_bounds());
+                    continue;
+                }
+                self.owed.take(seq);
+                return Some(Taken::Delivery(stored.delivery(0, None)));
+            }
+            if self.reading_live || seq > shared.durable.load(Ordering::Acquire) {
+                return None;
+            }
+            let segment = shared.segment_of(seq);
+            let Some(segment) = segment else {
+                self.lose(shared, Missing { seq, erased: false, known: None }, destination, now);
+                self.owed.pass(seq);
+                shared.outcome_noted();
+                continue;
+            };
+            let wants = self.owed.upcoming(segment.last_seq, WANTS);
+            self.reading_live = true;
+            return Some(Taken::Read(ReadJob { late: false, segment, wants, piece: shared.options.read_bytes }));
+        }
+        None
+    }
+
+    fn late(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Option<Taken> {
+        while let Some(candidate) = self.owed.next_late(now) {
+            match self.fetch(shared, destination, candidate, now) {
+                Fetched::Taken(taken) => return Some(taken),
+                Fetched::Nothing => return None,
+                Fetched::Early => {}
+            }
+        }
+        None
+    }
+
+    pub(super) fn probe(&mut self, shared: &Shared, destination: u32, skip: usize, now: Timestamp) -> Taken {
+        if let Some(until) = self.is_blocked(now) {
+            return Taken::Idle { until: Some(until) };
+        }
+        let fetched = self.owed.probe(skip, now).map(|candidate| self.fetch(shared, destination, candidate, now));
+        if let Some(Fetched::Taken(taken)) = fetched {
+            return taken;
+        }
+        self.changed = false;
+        Taken::Idle { until: self.owed.next_due() }
+    }
+
+    /// Takes this one, or asks for it to be read.
+    fn fetch(&mut self, shared: &Shared, destination: u32, candidate: Candidate, now: Timestamp) -> Fetched {
+        let seq = candidate.seq;
+        if let Some(stored) = self.at_hand(shared, seq) {
+            self.owed.swept(seq);
+            let not_before = stored.not_before(destination);
+            if not_before > now {
+                let slot = Slot { at: not_before, attempts: candidate.attempts, share: share(&stored.tenants) };
+                self.owed.put_off(seq, slot, shared.slot_bounds());
+                return Fetched::Early;
+            }
+            self.owed.take(seq);
+            return Fetched::Taken(Taken::Delivery(stored.delivery(candidate.attempts, candidate.slotless)));
+        }
+        if self.reading_late || seq > shared.durable.load(Ordering::Acquire) {
+            return Fetched::Nothing;
+        }
+        let Some(segment) = shared.segment_of(seq) else {
+            self.lose(shared, Missing { seq, erased: false, known: None }, destination, now);
+            shared.outcome_noted();
+            return Fetched::Nothing;
+        };
+        // The read ends when it has enough, so that the one whose turn it is comes first.
+        let range = seq..=segment.last_seq.max(seq);
+        let mut wants = self.owed.companions(candidate, range, now);
+        wants.retain(|want| *want > seq && !self.fetched.contains_key(want));
+        wants.insert(0, seq);
+        self.reading_late = true;
+        Fetched::Taken(Taken::Read(ReadJob { late: true, segment, wants, piece: shared.options.read_bytes }))
+    }
+
+    fn at_hand(&mut self, shared: &Shared, seq: u64) -> Option<Stored> {
+        if !self.fetched.is_empty()
+            && let Some(stored) = self.fetched.remove(&seq)
+        {
+            return Some(stored);
+        }
+        shared.ring().get(seq).cloned()
+    }
+
+    pub(super) fn accept(&mut self, shared: &Shared, destination: u32, done: ReadDone) -> bool {
+        if done.late {
+            self.reading_late = false;
+        } else {
+            self.reading_live = false;
+        }
+        self.changed = true;
+        let now = shared.clock.now();
+        let Ok(found) = done.found else {
+            self.blocked = Some(now.plus(READ_AGAIN));
+            if let Some(metrics) = &shared.options.metrics {
+                metrics.read_failures.inc();
+            }
+            return false;
+        };
+        if let Some(segment) = shared.index().by_number(done.segment) {
+            for (seq, at) in found.places {
+                segment.learn(seq, at);
+            }
+        }
+        self.fetched.retain(|seq, _| self.owed.contains(*seq));
+        let weight: u64 = self.fetched.values().map(Stored::weight).sum();
+        if weight > FETCHED_MAX * u64::from(shared.options.read_bytes) {
+            self.fetched.clear();
+        }
+        for stored in found.events {
+            if self.owed.contains(stored.seq) && !self.owed.is_aloft(stored.seq) {
+                self.fetched.insert(stored.seq, stored);
+            }
+        }
+        let mut noted = false;
+        for missing in found.missing {
+            noted |= self.lose(shared, missing, destination, now);
+        }
+        noted
+    }
+
+    /// An owed event that cannot be had any more: named and counted, and a dead letter as far as anything is known of it.
+    pub(crate) fn lose(&mut self, shared: &Shared, missing: Missing, destination: u32, now: Timestamp) -> bool {
+        let seq = missing.seq;
+        if !self.owed.contains(seq) || self.owed.is_aloft(seq) {
+            return false;
+        }
+        let reason = if missing.erased { dead_reason::ERASED } else { dead_reason::DAMAGED };
+        if !missing.erased {
+            shared.damaged();
+        }
+        let (_, attempts) = self.owed.waits(seq);
+        let death = Death { destination, attempts, at: now, status: 0, reason, answer: 0 };
+        match missing.known {
+            Some(stored) => {
+                self.owed.take(seq);
+                self.bury(Dying { stored, death, answer: Bytes::new(), bare: true });
+            }
+            None => {
+                self.owed.release(seq);
+                self.died += 1;
+                self.outcomes.dead.push(Dead { seq, letter: seq, death });
+            }
+        }
+        true
+    }
+
+    /// Hands an event to the writer to become a dead letter; it stays owed, and in flight, until its letter is durable.
+    pub(crate) fn bury(&mut self, dying: Dying) {
+        self.owed.take(dying.stored.seq);
+        self.outcomes.dying.push(dying);
+    }
+
+    /// Its letter is durable.
+    pub(crate) fn buried(&mut self, seq: u64, death: Death) {
+        if let Some(now) = self.owed.land(seq) {
+            self.owed.release(now);
+            self.outcomes.dead.push(Dead { seq: now, letter: seq, death });
+            self.dead.insert(seq);
+            self.died += 1;
+            if death.reason == dead_reason::AGE || death.reason == dead_reason::SPACE {
+                self.expired += 1;
+            }
+        }
+    }
+
+    /// Nothing is owed any more.
+    pub(crate) fn drop_all(&mut self) {
+        let live = self.owed.live();
+        self.owed = Owed::restored(RoaringTreemap::new(), live);
+        self.fetched.clear();
+        self.outcomes = Outcomes { dropped: true, ..Outcomes::default() };
+    }
+
+    /// What is in flight of an erased event is not to be attempted again.
+    pub(crate) fn mark_erased(&mut self, seq: u64) {
+        if let Some(taken) = self.owed.taken_as(seq) {
+            self.erased.insert(taken);
+        }
+    }
+
+    /// Whether what was taken under this sequence has been erased since.
+    pub(super) fn take_erased(&mut self, taken: u64) -> bool {
+        self.erased.remove(&taken)
+    }
+
+    /// Forgets what it has at hand of these events.
+    pub(crate) fn erase(&mut self, ids: &[[u8; 16]]) {
+        self.fetched.retain(|_, stored| !ids.contains(&stored.event_id));
+    }
+
+    /// The owner of the lane is gone.
+    pub(super) fn leave(&mut self) {
+        let dying: Vec<u64> = self.outcomes.dying.iter().map(|dying| dying.stored.seq).collect();
+        self.owed.give_all_back(|seq| dying.contains(&seq));
+        self.fetched.clear();
+        self.reading_live = false;
+        self.reading_late = false;
+        self.waker = None;
+    }
+
+    /// Something is there for the lane's owner; who is to be woken.
+    pub(crate) fn wake(&mut self) -> Option<Waker> {
+        self.changed = true;
+        self.waker.take()
+    }
+}

@@ -1,0 +1,424 @@
+//! What was promised?
+//!
+//! Promises: the model lives outside the machine that crashes. It knows every event that was ever offered, which of them
+//! got a receipt, and what the destinations said; it judges what a recovered journal still owes.
+//!
+//! Must not know: how the journal keeps anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::chance::Chance;
+use crate::clock::Timestamp;
+use crate::journal::{Delivery, Tenants};
+
+/// The destinations of every simulated house.
+pub(super) const DESTINATIONS: usize = 3;
+/// The destination that is handed events before they are durable.
+pub(super) const EAGER: usize = 1;
+/// The destination whose backlog is never given up.
+pub(super) const ESSENTIAL: usize = 2;
+
+/// With more bytes of dead letters than this, some may have lost theirs to space.
+const DEAD_BYTES: usize = 100 << 10;
+
+/// What was offered as one event.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) id: [u8; 16],
+    pub(super) head: Bytes,
+    pub(super) body: Bytes,
+    pub(super) facts: Facts,
+    pub(super) not_before: Timestamp,
+    pub(super) fate: Fate,
+    pub(super) owed: [Owed; DESTINATIONS],
+    pub(super) erased: Erased,
+    /// Its own bytes were hit by planted damage.
+    pub(super) damaged: bool,
+}
+
+/// What else is stored of an event and must come back as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) request_id: [u8; 16],
+    pub(super) part: u16,
+    pub(super) tenants: Tenants,
+    pub(super) kind: Box<str>,
+    pub(super) order_key: u64,
+    pub(super) flags: u16,
+}
+
+/// What is known of an event's way to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Offered; nothing was promised.
+    Offered,
+    /// Promised: it has a receipt, or lies below what the journal called durable.
+    Promised { seq: u64 },
+    /// The journal said that it could not.
+    Void,
+}
+
+/// What is known of an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Erased {
+    /// Nobody asked for it.
+    No,
+    /// Asked for; it may have happened or not.
+    Asked,
+    /// Asked for before the machine stopped: it may have been forgotten, or carried out in part.
+    Perhaps,
+    /// It was carried out: its bytes are nowhere any more.
+    Done,
+}
+
+/// What is known of one event for one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// It was never owed there.
+    Never,
+    /// It must come.
+    Yes,
+    /// It was settled; the settling may have been lost, so it may come again.
+    Settled,
+    /// It was settled and the journal was closed in peace: it must not come again.
+    Done,
+    /// It became a dead letter; that may have been lost, so it may come again instead.
+    Dead,
+    /// A dead letter for good.
+    Buried,
+}
+
+/// One delivery seen when a recovered journal was drained.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) destination: usize,
+    pub(super) seq: u64,
+    pub(super) origin_seq: u64,
+    pub(super) id: [u8; 16],
+    pub(super) head: Bytes,
+    pub(super) body: Bytes,
+    pub(super) facts: Facts,
+}
+
+impl Seen {
+    /// What a delivery to that destination shows.
+    pub(super) fn of(destination: usize, delivery: &Delivery) -> Self {
+        Self {
+            destination,
+            seq: delivery.seq,
+            origin_seq: delivery.origin_seq,
+            id: delivery.event_id,
+            head: delivery.head.clone(),
+            body: delivery.body.joined(),
+            facts: Facts {
+                request_id: delivery.request_id,
+                part: delivery.part,
+                tenants: delivery.tenants.clone(),
+                kind: (&*delivery.kind).into(),
+                order_key: delivery.order_key,
+                flags: delivery.flags,
+            },
+        }
+    }
+}
+
+/// One dead letter seen in a recovered journal.
+#[derive(Clone, Debug)]
+pub(super) struct Buried {
+    pub(super) destination: usize,
+    pub(super) id: [u8; 16],
+    /// Head and body; `None` where the space bound took the bytes.
+    pub(super) bytes: Option<(Bytes, Bytes)>,
+    pub(super) reason: u16,
+}
+
+/// Everything a recovered journal shows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    pub(super) seen: Vec<Seen>,
+    pub(super) buried: Vec<Buried>,
+}
+
+/// What is bent in this run, and so forgiven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgiven {
+    /// Age or size may turn what is owed into dead letters.
+    pub(super) expiry: bool,
+    /// Dead letters may have gone for age or space.
+    pub(super) dead_bounds: bool,
+    /// Settlings may be lost even though the journal was closed (its files were damaged).
+    pub(super) settlings: bool,
+}
+
+/// The truth outside the machine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub(super) events: Vec<Known>,
+    by_id: BTreeMap<[u8; 16], usize>,
+    /// Which event each sequence was ever seen with.
+    sequences: BTreeMap<u64, [u8; 16]>,
+    pub(super) forgiven: Forgiven,
+}
+
+impl Model {
+    /// Makes up the next event. Its bytes follow from its number and its lengths.
+    pub(super) fn offer(&mut self, head: usize, body: usize, owed: [Owed; DESTINATIONS]) -> usize {
+        let number = self.events.len();
+        let mut chance = Chance::new(0xe7e7 + number as u64);
+        let id = u128::from(chance.bits()) << 64 | number as u128;
+        let known = Known {
+            id: id.to_be_bytes(),
+            head: filler(&mut chance, head),
+            body: filler(&mut chance, body),
+            facts: facts(&mut chance),
+            not_before: Timestamp::ZERO,
+            fate: Fate::Offered,
+            owed,
+            erased: Erased::No,
+            damaged: false,
+        };
+        self.by_id.insert(known.id, number);
+        self.events.push(known);
+        number
+    }
+
+    /// An event by its id.
+    pub(super) fn find(&self, id: [u8; 16]) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The journal promised to keep an event.
+    pub(super) fn promise(&mut self, event: usize, seq: u64) -> Result<(), String> {
+        let known = &mut self.events[event];
+        known.fate = Fate::Promised { seq };
+        let id = known.id;
+        self.name(seq, id)
+    }
+
+    /// The journal could not keep an event, and said so.
+    pub(super) fn void(&mut self, event: usize) {
+        let known = &mut self.events[event];
+        known.fate = Fate::Void;
+        for owed in &mut known.owed {
+            if *owed != Owed::Never {
+                *owed = Owed::Yes;
+            }
+        }
+    }
+
+    /// The journal was closed in peace on a sound machine: what it heard to be settled (destination, event) stays so.
+    pub(super) fn close(&mut self, settled: &BTreeSet<(usize, usize)>) {
+        for (destination, event) in settled {
+            let owed = &mut self.events[*event].owed[*destination];
+            match owed {
+                Owed::Settled => *owed = Owed::Done,
+                Owed::Dead => *owed = Owed::Buried,
+                Owed::Never | Owed::Yes | Owed::Done | Owed::Buried => {}
+            }
+        }
+    }
+
+    /// A sequence names one event for ever.
+    pub(super) fn name(&mut self, seq: u64, id: [u8; 16]) -> Result<(), String> {
+        match self.sequences.insert(seq, id) {
+            Some(before) if before != id => {
+                Err(format!("sequence {seq} named {} and now {}", self.tell(before), self.tell(id)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Is this delivery one that may happen at all? One that came before it was durable names nothing yet (`early`).
+    pub(super) fn admit(&mut self, seen: &Seen, early: bool) -> Result<usize, String> {
+        let Some(event) = self.find(seen.id) else {
+            return Err(format!("sequence {} holds an event that was never offered: {:02x?}", seen.seq, seen.id));
+        };
+        if !early {
+            self.name(seen.seq, seen.id)?;
+            self.name(seen.origin_seq, seen.id)?;
+        }
+        let known = &self.events[event];
+        if known.erased == Erased::Done {
+            return Err(format!("event {event} came to destination {} after it was erased", seen.destination));
+        }
+        if seen.head != known.head || seen.body != known.body {
+            let lengths = (seen.head.len(), known.head.len(), seen.body.len(), known.body.len());
+            return Err(format!("event {event} came with other bytes than were offered (lengths {lengths:?})"));
+        }
+        if seen.facts != known.facts {
+            return Err(format!("event {event} came as {:?} and was offered as {:?}", seen.facts, known.facts));
+        }
+        match known.owed[seen.destination] {
+            Owed::Never => Err(format!("event {event} came to destination {} without being owed", seen.destination)),
+            Owed::Done | Owed::Buried if !self.forgiven.settlings => {
+                let place = seen.destination;
+                Err(format!(
+                    "event {event} came again to destination {place} after its settling was durable ({:?})",
+                    known.owed[seen.destination]
+                ))
+            }
+            Owed::Yes | Owed::Settled | Owed::Dead | Owed::Done | Owed::Buried => Ok(event),
+        }
+    }
+
+    /// Judges what a recovered journal shows: everything promised, nothing else, each once.
+    pub(super) fn judge(&mut self, view: &View) -> Result<(), String> {
+        let mut came: [BTreeSet<usize>; DESTINATIONS] = Default::default();
+        for seen in &view.seen {
+            let event = self.admit(seen, false)?;
+            if !came[seen.destination].insert(event) {
+                return Err(format!("event {event} came twice to destination {}", seen.destination));
+            }
+        }
+        let mut dead: [BTreeSet<usize>; DESTINATIONS] = Default::default();
+        let known = |letter: &Buried| self.find(letter.id).map(|event| &self.events[event]);
+        let weight: usize = view.buried.iter().filter_map(known).map(|known| known.head.len() + known.body.len()).sum();
+        let crowded = self.forgiven.dead_bounds || weight > DEAD_BYTES;
+        for letter in &view.buried {
+            let Some(event) = self.find(letter.id) else {
+                return Err(format!("a dead letter that was never offered: {:02x?}", letter.id));
+            };
+            let known = &self.events[event];
+            if known.owed[letter.destination] == Owed::Never {
+                return Err(format!("event {event} died at destination {} without being owed", letter.destination));
+            }
+            if letter.bytes.as_ref().is_some_and(|(head, body)| *head != known.head || *body != known.body) {
+                return Err(format!("dead letter {event} has other bytes than were offered"));
+            }
+            if letter.bytes.is_some()
+                && known.erased == Erased::Done
+                && !(known.head.is_empty() && known.body.is_empty())
+            {
+                return Err(format!("dead letter {event} still has its bytes after it was erased"));
+            }
+            let gone = known.erased != Erased::No || known.damaged;
+            if letter.bytes.is_none() && !crowded && !gone {
+                return Err(format!("dead letter {event} lost its bytes though there was space"));
+            }
+            if came[letter.destination].contains(&event) {
+                let (to, reason) = (letter.destination, letter.reason);
+                return Err(format!("event {event} is owed to and dead ({reason}) at destination {to}"));
+            }
+            if !dead[letter.destination].insert(event) {
+                return Err(format!("event {event} is listed twice as dead at destination {}", letter.destination));
+            }
+        }
+        for destination in 0..DESTINATIONS {
+            for event in 0..self.events.len() {
+                self.present(event, destination, &came[destination], &dead[destination])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One promised event at one destination: is it where it must be?
+    fn present(
+        &self,
+        event: usize,
+        destination: usize,
+        came: &BTreeSet<usize>,
+        dead: &BTreeSet<usize>,
+    ) -> Result<(), String> {
+        let known = &self.events[event];
+        let Fate::Promised { seq } = known.fate else { return Ok(()) };
+        let (came, dead) = (came.contains(&event), dead.contains(&event));
+        // What is essential stays owed whatever happens to space.
+        let expiry = self.forgiven.expiry && destination != ESSENTIAL;
+        let missing = match known.owed[destination] {
+            Owed::Never | Owed::Settled | Owed::Done => false,
+            Owed::Yes if known.erased != Erased::No => !came && !dead && !self.forgiven.dead_bounds,
+            Owed::Yes => !came && !(expiry && (dead || self.forgiven.dead_bounds)),
+            Owed::Dead => !came && !dead && !self.forgiven.dead_bounds,
+            Owed::Buried => !dead && !self.forgiven.dead_bounds,
+        };
+        if missing && !known.damaged {
+            let owed = known.owed[destination];
+            let erased = if known.erased == Erased::No { "" } else { ", erased" };
+            return Err(format!(
+                "event {event} (seq {seq}, {owed:?}{erased}) is forgotten at destination {destination}"
+            ));
+        }
+        let reason = expiry || known.damaged || known.erased != Erased::No;
+        if dead && known.owed[destination] == Owed::Yes && !reason {
+            return Err(format!("event {event} (seq {seq}) died at destination {destination} without a reason"));
+        }
+        Ok(())
+    }
+
+    /// The machine stopped: what was asked of the journal may be forgotten.
+    pub(super) fn stop(&mut self) {
+        for known in self.events.iter_mut().filter(|known| known.erased == Erased::Asked) {
+            known.erased = Erased::Perhaps;
+        }
+    }
+
+    /// What was asked for is done: no bytes of those events may be in any of these files.
+    pub(super) fn erase<'a>(&mut self, files: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Result<(), String> {
+        for known in self.events.iter_mut().filter(|known| known.erased == Erased::Asked) {
+            // Zeros look the same before and after.
+            let something = known.head.iter().chain(&known.body).any(|byte| *byte != 0);
+            known.erased = if something { Erased::Done } else { Erased::Perhaps };
+        }
+        for (event, known) in self.events.iter().enumerate().filter(|(_, known)| known.erased == Erased::Done) {
+            for bytes in [&known.head, &known.body] {
+                let telling = bytes.len() >= 48 && bytes.iter().any(|byte| *byte != 0 && *byte != u8::MAX);
+                let found =
+                    files.clone().find(|(_, file)| telling && memchr::memmem::find(file, &bytes[..48]).is_some());
+                if let Some((name, _)) = found {
+                    return Err(format!("event {event} was erased and its bytes stand in {name}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The promised events that are owed somewhere and did not come there.
+    pub(super) fn lost(&self, view: &View) -> Vec<usize> {
+        let came: BTreeSet<(usize, [u8; 16])> = view.seen.iter().map(|seen| (seen.destination, seen.id)).collect();
+        let missing = |known: &Known| {
+            let owed = known.owed.iter().enumerate().filter(|(_, owed)| **owed == Owed::Yes);
+            let kept = matches!(known.fate, Fate::Promised { .. }) && known.erased == Erased::No;
+            kept && owed.into_iter().any(|(to, _)| !came.contains(&(to, known.id)))
+        };
+        (0..self.events.len()).filter(|event| missing(&self.events[*event])).collect()
+    }
+
+    fn tell(&self, id: [u8; 16]) -> String {
+        self.find(id).map_or_else(|| format!("{id:02x?}"), |event| format!("event {event}"))
+    }
+}
+
+fn facts(chance: &mut Chance) -> Facts {
+    let tenants = match chance.below(4) {
+        0 => Tenants::None,
+        1 => Tenants::Mixed(vec![chance.bits(), 0, 3].into()),
+        _ => Tenants::One(chance.below(3)),
+    };
+    let bits = chance.bits().to_le_bytes();
+    Facts {
+        request_id: u128::from(chance.bits()).to_be_bytes(),
+        part: u16::from(bits[0]),
+        tenants,
+        kind: ["", "push", "messages.statuses.delivered"][chance.index(3)].into(),
+        order_key: chance.bits(),
+        flags: u16::from(bits[1]),
+    }
+}
+
+fn filler(chance: &mut Chance, len: usize) -> Bytes {
+    let mut bytes = Vec::with_capacity(len + 8);
+    // Some bodies are what files are full of anyway.
+    let pattern = chance.below(6);
+    while bytes.len() < len {
+        let word = match pattern {
+            0 => 0,
+            1 => u64::MAX,
+            _ => chance.bits(),
+        };
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes.into()
+}

@@ -1,0 +1,129 @@
+//! Which short programs are stopped at every call?
+//!
+//! Promises: each asks one question, and is short enough that every call of it and of its recoveries can be tried.
+//!
+//! Must not know: what is done to them.
+
+use std::time::Duration;
+
+use super::program::{Deed, How, Shape};
+
+/// Every short program with its name.
+pub(super) fn all() -> Vec<(&'static str, Vec<Deed>)> {
+    vec![
+        ("one event", vec![append(100, 0b111), Deed::Flush]),
+        ("batches, one of them unsynced", batches()),
+        ("settled and marked", settled()),
+        ("segments roll and are recycled", recycled()),
+        ("closed and opened again", reopened()),
+        ("buffered and checkpointed", buffered()),
+        ("one poison event is carried forward", carried()),
+        ("erased while it is owed, dead and in hand", erased()),
+    ]
+}
+
+fn append(body: usize, targets: u8) -> Deed {
+    Deed::Append(vec![Shape::of(body, targets)])
+}
+
+fn deliver(lane: usize, how: How) -> Deed {
+    Deed::Deliver { lane, most: 10, how }
+}
+
+/// Long enough for an idle journal to say what it synced.
+fn mark() -> Deed {
+    Deed::Pass(Duration::from_millis(150))
+}
+
+fn batches() -> Vec<Deed> {
+    vec![
+        Deed::Append(vec![Shape::of(300, 0b111), Shape::of(1200, 0b011), Shape::of(0, 0b100)]),
+        Deed::Flush,
+        append(513, 0b001),
+        append(1, 0b010),
+        Deed::Write(1),
+        append(2000, 0b111),
+        Deed::Flush,
+        append(5, 0b111),
+    ]
+}
+
+fn settled() -> Vec<Deed> {
+    vec![
+        Deed::Append(vec![Shape::of(64, 0b111), Shape::of(900, 0b011)]),
+        Deed::Flush,
+        deliver(0, How::Delivered),
+        deliver(1, How::Again),
+        deliver(2, How::Dead),
+        mark(),
+        Deed::Flush,
+        Deed::Pass(Duration::from_secs(5)),
+        deliver(1, How::Delivered),
+        Deed::Flush,
+    ]
+}
+
+fn recycled() -> Vec<Deed> {
+    let mut deeds = vec![append(30_000, 0b011), append(31_000, 0b001), append(28_000, 0b001)];
+    for size in [29_000, 31_000, 30_500, 31_000] {
+        deeds.extend([Deed::Flush, deliver(0, How::Delivered), deliver(1, How::Delivered), mark(), Deed::Flush]);
+        deeds.push(Deed::Append(vec![Shape::of(size, 0b001); 6]));
+    }
+    deeds.push(Deed::Flush);
+    deeds
+}
+
+fn reopened() -> Vec<Deed> {
+    vec![
+        append(400, 0b111),
+        Deed::Flush,
+        deliver(0, How::Delivered),
+        Deed::Reopen,
+        append(401, 0b111),
+        Deed::Flush,
+        Deed::Kill,
+        append(402, 0b111),
+        Deed::Flush,
+    ]
+}
+
+fn buffered() -> Vec<Deed> {
+    vec![
+        Deed::Append(vec![Shape { buffered: true, dedup: true, ..Shape::of(200, 0b011) }]),
+        Deed::Write(1),
+        Deed::Append(vec![Shape { split: true, dedup: true, delay: 500, ..Shape::of(3000, 0b110) }]),
+        Deed::Flush,
+        Deed::Pass(Duration::from_secs(31)),
+        Deed::Flush,
+        append(17, 0b001),
+        Deed::Flush,
+    ]
+}
+
+fn erased() -> Vec<Deed> {
+    vec![
+        Deed::Append(vec![Shape::of(300, 0b111), Shape::of(1500, 0b001), Shape::of(700, 0b100)]),
+        Deed::Flush,
+        deliver(2, How::Dead),
+        Deed::Deliver { lane: 1, most: 1, how: How::Keep },
+        Deed::Flush,
+        Deed::Erase(0),
+        Deed::Flush,
+        Deed::SettleKept(How::Dead),
+        Deed::Flush,
+        Deed::Erase(0),
+        append(100, 0b001),
+        Deed::Flush,
+    ]
+}
+
+/// One event that always fails, and so much that succeeds that its segment is needed again.
+fn carried() -> Vec<Deed> {
+    let mut deeds = vec![append(200, 0b100), Deed::Flush, deliver(2, How::Again)];
+    for round in 0..5 {
+        deeds.push(Deed::Append(vec![Shape::of(30_000 - round * 100, 0b001); 7]));
+        deeds.extend([Deed::Flush, deliver(0, How::Delivered), mark(), Deed::Flush]);
+    }
+    deeds.extend([Deed::Pass(Duration::from_secs(4)), deliver(2, How::Delivered), mark(), Deed::Flush]);
+    deeds
+}

@@ -1,0 +1,8 @@
+//! Small scenarios on the memory storage, the writer driven by hand.
+
+mod codec;
+mod disk;
+mod lanes;
+mod restart;
+mod rig;
+mod room;
