@@ -1,0 +1,30 @@
+//! Runs one thing a given number of times, so that an instruction counter can be held to it where wall time is noise:
+//! `benches/instructions` runs this twice under callgrind and divides the difference.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on says so by ending")]
+
+#[path = "support/rooms.rs"]
+mod rooms;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::task::{Context, Waker};
+
+use porteiro::journal::Step;
+use porteiro::snapshot::ListenerId;
+
+/// As many accepted events as the environment's `TIMES` says; once where it says nothing.
+fn main() {
+    #[expect(clippy::disallowed_methods, reason = "the amount of a bench, not a secret")]
+    let times: u64 = std::env::var("TIMES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let directory = tempfile::tempdir().unwrap();
+    let (assembly, mut writer) = rooms::rooms(directory.path());
+    for number in 0..times {
+        let request = rooms::request(rooms::body(number, 150));
+        let answer = assembly.ingress.answer(ListenerId(0), IpAddr::V4(Ipv4Addr::LOCALHOST), request);
+        let mut answer = std::pin::pin!(answer);
+        let mut context = Context::from_waker(Waker::noop());
+        while answer.as_mut().poll(&mut context).is_pending() {
+            assert!(!matches!(writer.step(), Step::Fatal(_)));
+            assembly.journal.release();
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! How do the rooms become a house that runs, and how does it end?
+//!
+//! [`run`] opens the journal, binds every listener, starts the lanes and says "ready"; at SIGTERM or SIGINT it takes
+//! nothing new, finishes what is under way within the configuration's `shutdown`, has the journal checkpoint, and ends.
+//!
+//! Promises: nothing listens before the journal is open, and nothing is left half started; a journal that can make nothing
+//! durable any more ends the process as a failure; a second signal ends it at once, and costs no acknowledged event.
+//!
+//! Must not know: how any room does its work.
+
+mod assembly;
+mod gauges;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub use self::assembly::Assembly;
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver;
+use crate::drain::Drain;
+use crate::journal::{Journal, OpenError, Writer};
+use crate::listen::{self, Bound, CLOSINGS, Door, Limits};
+
+use crate::snapshot::ListenerId;
+
+/// The queue of connections that the system keeps before they are accepted.
+const BACKLOG: i32 = 4096;
+/// Of the time to shut down, what is left to the journal when everybody else has to have ended.
+const JOURNAL_SHARE: Duration = Duration::from_secs(2);
+/// How long before the house stops waiting for them attempts are cut short.
+const ATTEMPTS_MARGIN: Duration = Duration::from_millis(500);
+
+/// Why the house could not run, or how it ended before its time.
+#[derive(Debug)]
+pub enum AppError {
+    /// The runtime could not be started.
+    Runtime(io::Error),
+    /// The journal could not be opened.
+    Journal {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why.
+        error: OpenError,
+    },
+    /// A listener could not be bound.
+    Bind {
+        /// Its name.
+        listener: Arc<str>,
+        /// Where it should have been.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// Certificates could not be read any more, or anything else that was in order when it was checked.
+    Assembly(String),
+    /// Nothing could be made durable any more.
+    JournalFailed(io::Error),
+    /// A task panicked without which the house would only seem to run.
+    Broken(String),
+    /// A second signal came, or the journal did not close in time; `left` tasks were still at work.
+    Interrupted {
+        /// How many.
+        left: usize,
+    },
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(error) => write!(f, "failed to start the runtime: {error}"),
+            Self::Journal { directory, error } => {
+                write!(f, "failed to open the journal in {}: {error}", directory.display())
+            }
+            Self::Bind { listener, address, error } => {
+                write!(f, "failed to bind listener {listener} to {address}: {error}")
+            }
+            Self::Assembly(what) => f.write_str(what),
+            Self::JournalFailed(error) => {
+                write!(f, "the journal can make nothing durable any more: {error}; what was acknowledged is safe")
+            }
+            Self::Broken(what) => write!(f, "{what} panicked; what was acknowledged is safe and will be delivered"),
+            Self::Interrupted { left } => {
+                write!(f, "ended with {left} tasks at work; what was acknowledged is safe and will be delivered")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AppError {}
+
+/// Runs the house until it is told to end.
+///
+/// # Errors
+///
+/// [`AppError`]; after an error the process is to end as a failure.
+pub fn run(config: Config) -> Result<(), AppError> {
+    let runtime = runtime().map_err(AppError::Runtime)?;
+    let ended = runtime.block_on(async {
+        let house = House::open(config)?;
+        house.serve().await
+    });
+    // Whoever did not end in time is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+/// One thread where there is one core: handing work between threads costs more than it gains there.
+fn runtime() -> io::Result<Runtime> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if cores == 1 {
+        return Builder::new_current_thread().enable_all().build();
+    }
+    Builder::new_multi_thread().worker_threads(cores).thread_name("porteiro").enable_all().build()
+}
+
+/// Everything open and bound, nobody let in yet.
+struct House {
+    config: Config,
+    assembly: Assembly,
+    doors: Vec<(Door, Bound)>,
+    window: Option<(Bound, SocketAddr)>,
+    writer: Writer,
+    front: Drain,
+    back: Drain,
+}
+
+impl House {
+    fn open(config: Config) -> Result<Self, AppError> {
+        let clock = Clock::system();
+        let (assembly, writer) = Assembly::build(&config, &clock)?;
+        let front = Drain::new();
+        let mut doors = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            let bound = bind(&listener.name, listener.address)?;
+            let door = Door {
+                name: Arc::clone(&listener.name),
+                tls: listener.tls.clone(),
+                limits: listener.limits,
+                metrics: assembly.metrics.listener(&listener.name, CLOSINGS),
+                house: assembly.metrics.house(),
+                clock: clock.clone(),
+                drain: front.clone(),
+            };
+            doors.push((door, bound));
+        }
+        let window = match config.metrics {
+            Some(address) => Some((bind(&Arc::from("metrics"), address)?, address)),
+            None => None,
+        };
+        Ok(Self { config, assembly, doors, window, writer, front, back: Drain::new() })
+    }
+
+    /// Lets everybody in, waits for the end, and sees everybody out.
+    async fn serve(self) -> Result<(), AppError> {
+        let Self { config, assembly, doors, window, writer, front, back } = self;
+        let mut signals = Signals::listen().map_err(AppError::Runtime)?;
+        let closing = Arc::new(AtomicBool::new(false));
+        let watched = Drain::new();
+        let (broken, mut broke) = mpsc::channel(1);
+        let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
+
+        let house = deliver::House { clock: assembly.clock.clone(), drain: back.clone(), grace: attempts(&config) };
+        for (destination, lane, metrics) in assembly.lanes()? {
+            let what = format!("the lane of destination {}", destination.name());
+            guard(what, deliver::start(destination, lane, metrics, &house), &watched, &broken);
+        }
+        for (place, (door, bound)) in doors.into_iter().enumerate() {
+            open_door(place, door, bound, &assembly, &front)?;
+        }
+        if let Some((bound, _)) = window {
+            open_window(bound, &assembly, &closing, &watched)?;
+        }
+        assembly.metrics.house().config_loaded.set(i64::try_from(assembly.clock.now().as_secs()).unwrap_or(i64::MAX));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = %config.path.display(), "ready");
+
+        tokio::select! {
+            () = signals.next() => {}
+            failed = &mut written => return Err(journal_ended(failed)),
+            Some(what) = broke.recv() => return Err(AppError::Broken(what)),
+        }
+        closing.store(true, Ordering::Release);
+        let end = Instant::now() + config.shutdown;
+        tracing::info!(deadline_seconds = config.shutdown.as_secs(), "draining");
+        assembly.ingress.close(attempts(&config));
+        front.close();
+        back.close();
+        let seen_out = async {
+            front.finished().await;
+            back.finished().await;
+        };
+        let seen_out = pin!(timeout(grace(&config), seen_out));
+        tokio::select! {
+            seen_out = seen_out => if seen_out.is_err() {
+                let (requests, attempts) = (front.running(), back.running());
+                tracing::warn!(requests, attempts, "the time to finish is over; what is acknowledged and owed stays owed");
+            },
+            () = signals.next() => return Err(interrupted(&assembly.journal, &front, &back)),
+            failed = &mut written => return Err(journal_ended(failed)),
+            Some(what) = broke.recv() => return Err(AppError::Broken(what)),
+        }
+        assembly.journal.close();
+        tokio::select! {
+            written = timeout_at(end.max(Instant::now() + JOURNAL_SHARE), &mut written) => match written {
+                Ok(Ok(Ok(()))) => tracing::info!("ended"),
+                Ok(failed) => return Err(journal_ended(failed)),
+                Err(_) => return Err(AppError::Interrupted { left: 1 }),
+            },
+            () = signals.next() => return Err(AppError::Interrupted { left: 1 }),
+        }
+        Ok(())
+    }
+}
+
+/// A second signal came: what is at work is left where it is.
+fn interrupted(journal: &Journal, front: &Drain, back: &Drain) -> AppError {
+    journal.close();
+    AppError::Interrupted { left: front.running() + back.running() }
+}
+
+/// Has the house told when a task panics without which it would only seem to run.
+fn guard(what: String, task: JoinHandle<()>, watched: &Drain, broken: &mpsc::Sender<String>) {
+    let broken = broken.clone();
+    drop(watched.spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            // If there is no room, somebody else has told already.
+            drop(broken.try_send(what));
+        }
+    }));
+}
+
+/// How long requests and attempts may take to end.
+fn grace(config: &Config) -> Duration {
+    config.shutdown.saturating_sub(JOURNAL_SHARE).max(config.shutdown / 2)
+}
+
+/// How long attempts may go on: they are to have ended, and their events to be given back, before the house stops waiting.
+fn attempts(config: &Config) -> Duration {
+    let grace = grace(config);
+    grace.saturating_sub(ATTEMPTS_MARGIN).max(grace / 2)
+}
+
+fn bind(listener: &Arc<str>, address: SocketAddr) -> Result<Bound, AppError> {
+    let failed = |error| AppError::Bind { listener: Arc::clone(listener), address, error };
+    let bound = Bound::new(address, BACKLOG).map_err(failed)?;
+    let address = bound.address().map_err(failed)?;
+    tracing::info!(listener = &**listener, %address, "listening");
+    Ok(bound)
+}
+
+/// The writer on its thread, and whoever releases what it wrote on the runtime.
+fn start_journal(
+    writer: Writer,
+    journal: &Journal,
+    watched: &Drain,
+    broken: &mpsc::Sender<String>,
+) -> Result<oneshot::Receiver<io::Result<()>>, AppError> {
+    let (tell, written) = oneshot::channel();
+    let write = move || {
+        // Nobody listens any more only where the process is about to end.
+        drop(tell.send(writer.run()));
+    };
+    thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(AppError::Runtime)?;
+    let journal = journal.clone();
+    let release = watched.spawn(async move { journal.releases().await });
+    guard("whoever tells what is stored".to_owned(), release, watched, broken);
+    Ok(written)
+}
+
+/// Why the writer ended although nobody asked it to.
+fn journal_ended(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> AppError {
+    AppError::JournalFailed(match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => io::Error::other("it ended unasked"),
+        Err(_) => io::Error::other("its thread panicked"),
+    })
+}
+
+fn open_door(place: usize, door: Door, bound: Bound, assembly: &Assembly, front: &Drain) -> Result<(), AppError> {
+    let listener = ListenerId(u16::try_from(place).map_err(|_| AppError::Assembly("too many listeners".to_owned()))?);
+    let ingress = Arc::clone(&assembly.ingress);
+    let name = Arc::clone(&door.name);
+    drop(front.spawn(async move {
+        let answer = move |peer, request| {
+            let ingress = Arc::clone(&ingress);
+            async move { ingress.answer(listener, peer, request).await }
+        };
+        if let Err(error) = door.open(bound, answer).await {
+            tracing::error!(listener = &*name, %error, "the listener ended");
+        }
+    }));
+    Ok(())
+}
+
+/// The listener for those who watch; it stays open until the very end.
+fn open_window(bound: Bound, assembly: &Assembly, closing: &Arc<AtomicBool>, watched: &Drain) -> Result<(), AppError> {
+    let objections = gauges::objections(&assembly.journal, closing);
+    gauges::refresh(&assembly.metrics, assembly, closing);
+    let admin = Arc::new(Admin::new(Arc::clone(&assembly.metrics), objections));
+    let door = Door {
+        name: Arc::from("metrics"),
+        tls: None,
+        limits: Limits::private(),
+        metrics: assembly.metrics.listener("metrics", CLOSINGS),
+        house: assembly.metrics.house(),
+        clock: assembly.clock.clone(),
+        drain: watched.clone(),
+    };
+    drop(watched.spawn(async move {
+        let answer = move |_, request: http::Request<listen::Inflow>| {
+            let admin = Arc::clone(&admin);
+            async move { admin.answer(&request) }
+        };
+        if let Err(error) = door.open(bound, answer).await {
+            tracing::error!(listener = "metrics", %error, "the listener ended");
+        }
+    }));
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_of_and_one_that_ends_or_is_aborted_is_not() {
+        let (watched, (broken, mut broke)) = (Drain::new(), mpsc::channel(1));
+        guard("an end".to_owned(), watched.spawn(async {}), &watched, &broken);
+        let endless = watched.spawn(std::future::pending());
+        endless.abort();
+        guard("an abortion".to_owned(), endless, &watched, &broken);
+        watched.finished().await;
+        assert!(broke.try_recv().is_err());
+        for place in ["first", "second"] {
+            guard(place.to_owned(), watched.spawn(async { panic!("on purpose") }), &watched, &broken);
+        }
+        watched.finished().await;
+        assert!(matches!(broke.recv().await.as_deref(), Some("first" | "second")), "one is enough");
+    }
+}

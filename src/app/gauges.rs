@@ -1,0 +1,66 @@
+//! Which figures are computed when somebody looks, and what speaks against being ready?
+//!
+//! Promises: a scrape costs a look at the journal's health and nothing on the way of an event.
+//!
+//! Must not know: how the figures are shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::assembly::Assembly;
+use crate::drain;
+use crate::journal::{Health, Journal};
+use crate::metrics::{JournalMetrics, Metrics, seconds};
+
+/// What speaks against being ready, in a few words each.
+pub(super) fn objections(
+    journal: &Journal,
+    closing: &Arc<AtomicBool>,
+) -> impl Fn() -> Vec<&'static str> + Send + Sync + 'static {
+    let (journal, closing) = (journal.clone(), Arc::clone(closing));
+    move || {
+        let health = journal.health();
+        let reasons = [
+            (closing.load(Ordering::Acquire), "shutting down"),
+            (health.failed, "the journal can make nothing durable any more"),
+            (!health.failed && !health.accepting, "the journal is full"),
+        ];
+        reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
+    }
+}
+
+/// Has the gauges set before every scrape.
+pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, closing: &Arc<AtomicBool>) {
+    let (journal, ingress, clock) = (assembly.journal.clone(), Arc::clone(&assembly.ingress), assembly.clock.clone());
+    let (figures, house) = (metrics.journal(), metrics.house());
+    let (destinations, closing) = (assembly.destinations.clone(), Arc::clone(closing));
+    metrics.before_scrape(move || {
+        let (health, now) = (journal.health(), clock.now());
+        of_the_journal(&figures, &health);
+        figures.dedup_window.set(signed(ingress.dedup_window(now).as_secs()));
+        house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
+        house.panics.set(signed(drain::panics()));
+        house.ready.set(i64::from(health.accepting && !health.failed && !closing.load(Ordering::Acquire)));
+        for (name, destination) in &destinations {
+            let Some(of) = health.destinations.iter().find(|of| of.name == *name) else { continue };
+            destination.backlog_events.set(signed(of.owed));
+            destination.backlog_age.set(if of.owed == 0 { 0.0 } else { seconds(now.since(of.oldest)) });
+            destination.dead_kept.set(signed(of.dead));
+            destination.dead_letters.inc_by(of.died.saturating_sub(destination.dead_letters.get()));
+        }
+    });
+}
+
+fn of_the_journal(figures: &JournalMetrics, health: &Health) {
+    figures.queued_bytes.set(signed(health.queued_bytes));
+    figures.size_bytes.set(signed(health.bytes));
+    figures.size_limit_bytes.set(signed(health.bytes_max));
+    figures.free_bytes.set(signed(health.free_bytes));
+    figures.dedup_entries.set(signed(health.dedup_entries));
+    figures.damage.inc_by(health.damage.saturating_sub(figures.damage.get()));
+    figures.sync_failures.inc_by(health.sync_failures.saturating_sub(figures.sync_failures.get()));
+}
+
+fn signed(figure: u64) -> i64 {
+    i64::try_from(figure).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,361 @@
+//! What was asked of the program on its command line?
+//!
+//! Promises: usage errors end with 2, a bad configuration with 78, a failure at run time with 1, and everything else
+//! with 0; errors go to stderr, in colour only on a terminal and without `NO_COLOR`; a reader that goes away is no
+//! failure.
+//!
+//! Must not know: how anything is done; every command is a thin call into a room that exists anyway.
+
+mod check;
+pub mod demo;
+mod health;
+mod log;
+pub mod sink;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use http::StatusCode;
+
+use crate::config::{self, Config, LogFormat, LogLevel, Report};
+use crate::drain::{self, Drain};
+
+/// The configuration could not be used; what sysexits.h calls `EX_CONFIG`.
+const EXIT_CONFIG: u8 = 78;
+/// Where the metrics listener stands if nothing is said.
+const METRICS: &str = "127.0.0.1:9600";
+
+/// A doorman for webhooks: proves who is at the gate, signs for the parcel, and carries it to every flat it is meant
+/// for.
+///
+/// Porteiro takes webhooks over TLS, proves that each came from its provider, stores it durably, answers the provider,
+/// and carries it to every URL that should hear it, each at its own pace.
+#[derive(Debug, Parser)]
+#[command(name = "porteiro", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_long_help = "Exit codes: 0 all is well, 1 it failed, 2 the arguments make no sense, 78 the configuration \
+                       does not."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay
+    ///
+    /// Runs until SIGTERM or SIGINT, then finishes the requests and attempts under way and ends with 0. A second signal
+    /// ends it at once; what was acknowledged is on disk all the same.
+    Serve(Serve),
+    /// Check a configuration, and say what it means
+    ///
+    /// Reads the file, its secrets, certificates and provider files as `serve` would. A file that is wrong gets all of
+    /// its problems named, and 78. Of one that is right it says what was built, the most memory it can take, how long
+    /// an outage the disk holds, and what is unsafe.
+    Check(Check),
+    /// Ask a running Porteiro whether it is ready
+    ///
+    /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer within two seconds.
+    Health(Health),
+    /// Print the version
+    Version(Version),
+    /// Receive webhooks and print them, for trying things out
+    ///
+    /// A destination that can be slow, failing or deaf on demand.
+    Sink(SinkArguments),
+    /// Show on this machine what Porteiro does
+    ///
+    /// Runs the real server on loopback with a certificate made at the start and a journal in a temporary directory,
+    /// plays the provider and two destinations, takes one of them away, and kills the server. Prints what happened to
+    /// each event.
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", env = "PORTEIRO_CONFIG", default_value = "/etc/porteiro/porteiro.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    file: File,
+    /// What a log line looks like, whatever the configuration says
+    #[arg(long, value_name = "FORMAT", value_parser = log_format())]
+    log_format: Option<LogFormat>,
+    /// How important a log line must be, whatever the configuration says
+    #[arg(long, value_name = "LEVEL", value_parser = log_level())]
+    log_level: Option<LogLevel>,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    #[command(flatten)]
+    file: File,
+    /// For people, or for machines
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Events in a second, for how long an outage the disk holds
+    #[arg(long, value_name = "N/s", value_parser = config::rate_of, default_value = "100/s")]
+    rate: config::Rate,
+    /// Size of a body, for how long an outage the disk holds
+    #[arg(long, value_name = "SIZE", value_parser = config::size_of, default_value = "2KiB")]
+    event_size: u64,
+}
+
+#[derive(Debug, Args)]
+struct Health {
+    /// Where the metrics listener stands
+    #[arg(long, value_name = "ADDRESS", default_value = METRICS)]
+    address: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+struct Version {
+    /// For people, or for machines
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+struct SinkArguments {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+    listen: SocketAddr,
+    /// What to answer
+    #[arg(long, value_name = "CODE", default_value = "200")]
+    status: StatusCode,
+    /// How long to wait before the answer, such as 250ms
+    #[arg(long, value_name = "TIME", value_parser = config::time_of, default_value = "0s")]
+    delay: Duration,
+    /// Close the connection without an answer: the first N arrivals, or a share of all such as 10%
+    #[arg(long, value_name = "N|SHARE", default_value = "0")]
+    drop: sink::Lose,
+    /// Print the first bytes of the bodies, too
+    #[arg(long)]
+    body: bool,
+    /// Print nothing of what arrives
+    #[arg(long, conflicts_with = "body")]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct Demo {
+    /// End after the last scene instead of serving until Ctrl-C
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Text for people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    one_of(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+fn log_level() -> impl TypedValueParser<Value = LogLevel> {
+    one_of(&[
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ])
+}
+
+fn one_of<T>(words: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).map(move |said: String| {
+        words
+            .iter()
+            .find(|(word, _)| *word == said)
+            .map(|(_, value)| *value)
+            .expect("the parser lets only these through")
+    })
+}
+
+/// Reads the arguments of this process, does what they ask, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout with 0, errors to stderr with 2; nobody may be reading.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let mut out = io::stdout().lock();
+    let ended = match arguments.command {
+        Command::Serve(arguments) => {
+            drop(out);
+            serve(&arguments)
+        }
+        Command::Check(arguments) => check(&arguments, &mut out),
+        Command::Health(arguments) => health::ask(arguments.address).map_err(Failure::Run),
+        Command::Version(arguments) => version(arguments.output, &mut out),
+        Command::Sink(arguments) => {
+            drop(out);
+            sink(&arguments)
+        }
+        Command::Demo(arguments) => {
+            drop(out);
+            demo(&arguments)
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration cannot be used.
+    Config(Report),
+    /// As [`Failure::Config`], and the problems were told on stdout.
+    Told,
+    /// It failed.
+    Run(String),
+    /// What was to be printed could not be.
+    Print(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Print(error)
+    }
+}
+
+impl Failure {
+    fn tell(self) -> ExitCode {
+        let mut err = io::stderr().lock();
+        // If stderr cannot be written, the exit code has to do.
+        match self {
+            Self::Config(report) => {
+                drop(write!(err, "{}", report.render(colour(&err))));
+                ExitCode::from(EXIT_CONFIG)
+            }
+            Self::Told => ExitCode::from(EXIT_CONFIG),
+            Self::Run(why) => {
+                drop(writeln!(err, "porteiro: {why}"));
+                ExitCode::FAILURE
+            }
+            Self::Print(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Print(error) => {
+                drop(writeln!(err, "porteiro: {error}"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Whether to speak in colour there.
+fn colour(to: &impl IsTerminal) -> bool {
+    to.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    config::load(path).map_err(Failure::Config)
+}
+
+fn serve(arguments: &Serve) -> Result<(), Failure> {
+    drain::count_panics();
+    let config = load(&arguments.file.config)?;
+    let mut wanted = config.log;
+    wanted.format = arguments.log_format.unwrap_or(wanted.format);
+    wanted.level = arguments.log_level.unwrap_or(wanted.level);
+    log::begin(wanted);
+    if let Some(dangers) = &config.dangers {
+        for danger in dangers.problems() {
+            let place = dangers.place(danger);
+            let (file, line, danger) = (place.file, place.line, danger.title());
+            tracing::warn!(file, line, danger, "the configuration is unsafe");
+        }
+    }
+    crate::app::run(config).map_err(|error| Failure::Run(error.to_string()))
+}
+
+fn check(arguments: &Check, out: &mut impl Write) -> Result<(), Failure> {
+    let load = config::ceiling::Load { per_second: arguments.rate.per_second(), body: arguments.event_size };
+    match (config::load(&arguments.file.config), arguments.output) {
+        (Ok(config), Output::Text) => {
+            let colour = colour(&io::stdout());
+            check::text(&config, load, colour, out)?;
+        }
+        (Ok(config), Output::Json) => check::json(&config, load, out)?,
+        (Err(report), Output::Text) => return Err(Failure::Config(report)),
+        (Err(report), Output::Json) => {
+            check::problems(&report, out)?;
+            return Err(Failure::Told);
+        }
+    }
+    Ok(())
+}
+
+fn version(output: Output, out: &mut impl Write) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    match output {
+        Output::Text => writeln!(out, "porteiro {version}")?,
+        Output::Json => {
+            let told = serde_json::json!({ "name": "porteiro", "version": version, "configuration": 1 });
+            writeln!(out, "{told}")?;
+        }
+    }
+    Ok(())
+}
+
+fn sink(arguments: &SinkArguments) -> Result<(), Failure> {
+    let options = sink::Options {
+        listen: arguments.listen,
+        status: arguments.status,
+        delay: arguments.delay,
+        drop: arguments.drop,
+    };
+    let shown = sink::Shown { quiet: arguments.quiet, body: arguments.body };
+    let drain = Drain::new();
+    runtime()?.block_on(async {
+        let run = sink::run(options, shown, &drain, io::stdout());
+        tokio::select! {
+            ended = run => ended.map_err(|error| match error.kind() {
+                ErrorKind::BrokenPipe => Failure::Print(error),
+                _ => Failure::Run(format!("{}: {error}", arguments.listen)),
+            }),
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+fn demo(arguments: &Demo) -> Result<(), Failure> {
+    drain::count_panics();
+    let options = demo::Options { once: arguments.once };
+    let ended = runtime()?.block_on(demo::run(options, &mut io::stdout()));
+    ended.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Print(error),
+        _ => Failure::Run(error.to_string()),
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::Run(format!("no runtime can be started: {error}")))
+}
+
+#[cfg(test)]
+mod tests;

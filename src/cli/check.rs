@@ -1,0 +1,436 @@
+//! What was built of a configuration, what will it cost, and what is dangerous?
+//!
+//! Promises: says of each source how it is proven, how repeats are recognised and what the provider hears; of each
+//! destination how it is reached and for how long it is owed; every figure of the memory ceiling with its terms.
+//! Nothing secret is shown.
+//!
+//! Must not know: what is running.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::config::ceiling::{self, Load};
+use crate::config::provider::{Confidence, Survival};
+use crate::config::{Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source, show_size, show_time};
+use crate::event::{Authority, Dedup, EqualBodies, Repeat};
+use crate::journal::HandOver;
+use crate::snapshot::Ack;
+
+/// Width of the column of names.
+const NAMES: usize = 14;
+
+/// Prints for people what a configuration means.
+pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{} is a configuration that works.", config.path.display())?;
+    head(out, "Listeners")?;
+    for listener in &config.listeners {
+        line(out, &listener.name, &entrance(listener))?;
+        more(out, &listener_limits(listener))?;
+    }
+    match config.metrics {
+        Some(address) => line(out, "(metrics)", &format!("http://{address}/metrics, /-/healthy, /-/ready"))?,
+        None => line(out, "(metrics)", "off; `porteiro health` cannot ask")?,
+    }
+    head(out, "Sources")?;
+    for source in &config.sources {
+        sources(config, source, out)?;
+    }
+    head(out, "Destinations")?;
+    for destination in &config.destinations {
+        destinations(config, destination, out)?;
+    }
+    head(out, "Routes")?;
+    for (place, route) in config.routes.iter().enumerate() {
+        let (from, to) = names(config, route);
+        let to = to.map_or_else(|| "discarded: nothing is stored".to_owned(), |to| to.join(", "));
+        line(out, &(place + 1).to_string(), &format!("{} -> {to}", from.join(", ")))?;
+    }
+    journal(config, out)?;
+    cost(config, load, out)?;
+    head(out, "Dangers")?;
+    match &config.dangers {
+        Some(dangers) => write!(out, "\n{}", dangers.render(colour)),
+        None => writeln!(out, "  none that the text shows"),
+    }
+}
+
+fn head(out: &mut impl Write, title: &str) -> io::Result<()> {
+    writeln!(out, "\n{title}")
+}
+
+fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "  {name:NAMES$} {text}")
+}
+
+fn more(out: &mut impl Write, text: &str) -> io::Result<()> {
+    line(out, "", text)
+}
+
+fn entrance(listener: &Listener) -> String {
+    let mut text = listener.address.to_string();
+    match listener.files.len() {
+        0 => text.push_str(", plain"),
+        1 => text.push_str(", TLS with 1 certificate"),
+        count => text.push_str(&format!(", TLS with {count} certificates")),
+    }
+    if let Some(url) = &listener.public_url {
+        text.push_str(&format!(", known to providers as {url}"));
+    }
+    text
+}
+
+fn listener_limits(listener: &Listener) -> String {
+    let limits = &listener.limits;
+    format!(
+        "at most {} connections; a head within {} and {}; idle for {}",
+        limits.connections,
+        show_time(limits.head),
+        show_size(limits.head_size as u64),
+        show_time(limits.idle)
+    )
+}
+
+fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result<()> {
+    let facts = &source.built.facts;
+    let on = source.on.iter().filter_map(|place| config.listeners.get(*place)).map(|listener| &*listener.name);
+    let host = source.host.as_deref().unwrap_or("any host");
+    let on = on.collect::<Vec<_>>().join(", ");
+    line(out, &source.name, &format!("{} on {on} ({host}), provider {}", source.path, source.provider))?;
+    more(out, &format!("{}; confidence {}, checked {}", facts.title, confidence(facts.confidence), facts.checked))?;
+    more(out, &format!("proof: {}", proof(source)))?;
+    more(out, &format!("repeats: {}", repeats(config, source)))?;
+    let answers = &source.built.answers;
+    let ack = match source.ack {
+        Ack::Durable => "once the event is on disk",
+        Ack::Buffered => "once the event is queued: a crash may lose it",
+    };
+    let within = facts.answer_within.map_or_else(String::new, |time| format!("; it waits {}", show_time(time)));
+    more(
+        out,
+        &format!("hears: {} {ack}, {} if it is not proven{within}", answers.success.status, answers.reject.status),
+    )?;
+    more(out, &format!("when refused: {}", refused(source)))?;
+    let body = &source.body;
+    let limits = format!(
+        "takes: {}, bodies up to {} within {}, at least {}/s after {}",
+        source.rules.methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(" and "),
+        show_size(source.rules.body_max),
+        show_time(body.deadline),
+        show_size(u64::from(body.min_rate)),
+        show_time(body.grace)
+    );
+    more(out, &limits)?;
+    if source.rules.addresses.is_some() {
+        more(out, "only from the addresses that are listed")?;
+    }
+    Ok(())
+}
+
+const fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::A => "A",
+        Confidence::AMinus => "A-",
+        Confidence::B => "B",
+        Confidence::BMinus => "B-",
+        Confidence::C => "C",
+    }
+}
+
+fn proof(source: &Source) -> String {
+    if source.built.verifier.proves_nothing() {
+        return "NONE: everything that comes in is taken for an event".into();
+    }
+    let what = if source.built.facts.binds_body {
+        "a signature that binds the body"
+    } else {
+        "a credential that is shown; nothing binds the body"
+    };
+    if source.built.verifier.credential().is_none() {
+        return what.into();
+    }
+    format!("{what}; it is cut out before the event is stored")
+}
+
+fn repeats(config: &Config, source: &Source) -> String {
+    let wanted = source.built.selectors.wanted();
+    if source.dedup == Dedup::Off {
+        return "not recognised (dedup = false); every request is a new event with an id of its own".into();
+    }
+    if !source.built.selectors.keyed() {
+        return "not recognised: the provider gives its events no id; every request is a new event".into();
+    }
+    let options = &config.store.options;
+    let by = match (wanted.id.is_empty(), wanted.equal_bodies) {
+        (true, _) => "by equal bodies",
+        (false, EqualBodies::SameEvent) => "by the provider's id and equal bodies",
+        (false, EqualBodies::Nothing) => "by the provider's id",
+    };
+    let other = match wanted.authority {
+        Authority::Body => "another body is another event",
+        Authority::Id => "whatever the body",
+    };
+    let then = match wanted.repeat {
+        Repeat::Answer => "get the same answer",
+        Repeat::Deliver => "are delivered again",
+    };
+    let (window, events) = (show_time(options.dedup_window), options.dedup_entries);
+    format!("{by} within {window} or {events} events, and {then}; {other}")
+}
+
+fn refused(source: &Source) -> String {
+    let retries = &source.built.facts.retries;
+    let again = match (retries.any, retries.lasting) {
+        (true, Some(time)) => format!("it tries again for {}", show_time(time)),
+        (true, None) => "it tries again".to_owned(),
+        (false, _) => "it does not try again by itself".to_owned(),
+    };
+    let word = |survival| match survival {
+        Survival::Retried => "comes again",
+        Survival::Lost => "is lost",
+        Survival::Counted => "is lost and counted against the webhook",
+        Survival::Unknown => "is anybody's guess",
+    };
+    format!("{again}; an event answered 429 {}, 503 {}", word(retries.on_429), word(retries.on_503))
+}
+
+fn destinations(config: &Config, destination: &Destination, out: &mut impl Write) -> io::Result<()> {
+    let (plan, owed) = (&destination.plan, &destination.journal);
+    let host = plan.host.as_ref().map_or_else(String::new, |host| format!(" as {host}"));
+    line(out, &plan.name, &format!("{}{host}", plan.url))?;
+    more(out, &format!("at most {} attempts at once, each within {}", plan.concurrency, show_time(plan.deadline)))?;
+    let hand_over = match owed.hand_over {
+        HandOver::Stored => "handed over once stored",
+        HandOver::Verified => "handed over once proven, before it is stored",
+    };
+    let size = if owed.backlog_size >= config.store.options.size {
+        "the journal's size".into()
+    } else {
+        show_size(owed.backlog_size)
+    };
+    let kept = if owed.essential {
+        "essential: owed as long as the disk has room".to_owned()
+    } else {
+        format!("owed for {} within {size}, then a dead letter", show_time(owed.backlog_age))
+    };
+    more(out, &format!("{hand_over}; {kept}"))?;
+    let pauses = plan.policy.schedule.pauses();
+    let whole = pauses.iter().sum();
+    let give_up =
+        plan.policy.age_max.map_or_else(String::new, |age| format!(", given up at {} of age", show_time(age)));
+    more(out, &format!("an event that fails is tried {} times over {}{give_up}", pauses.len() + 1, about(whole)))
+}
+
+fn journal(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let options = &config.store.options;
+    head(out, "Journal")?;
+    line(
+        out,
+        "(disk)",
+        &format!(
+            "{}: {} in segments of {}",
+            config.store.directory.display(),
+            show_size(options.size),
+            show_size(options.segment_size)
+        ),
+    )?;
+    more(
+        out,
+        &format!(
+            "delivered events are kept {} while there is room, dead letters {} within {}",
+            show_time(options.keep_delivered),
+            show_time(options.keep_dead_age),
+            show_size(options.keep_dead_size)
+        ),
+    )
+}
+
+fn cost(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
+    let terms = ceiling::memory(config);
+    head(out, "Most memory")?;
+    writeln!(out, "  {:>10}  the memory ceiling, which is the sum of", rounded(ceiling::total(&terms)))?;
+    for term in &terms {
+        writeln!(out, "  {:>10}  {}: {}", rounded(term.bytes), term.what, term.how)?;
+    }
+    head(out, "Longest outage")?;
+    let room = rounded(ceiling::room(config));
+    writeln!(
+        out,
+        "  At {:.0} events/s of {} the disk has {room} for what is owed; a destination may be gone for",
+        load.per_second,
+        show_size(load.body)
+    )?;
+    for outage in ceiling::outage(config, load) {
+        line(out, &outage.destination, &format!("{} (bound by {})", about(outage.holds), outage.bound))?;
+    }
+    let (window, bound) = ceiling::dedup(config, load);
+    writeln!(out, "  and a repeat is recognised for {} (bound by {bound}).", about(window))
+}
+
+/// A size that need not be exact, rounded up.
+fn rounded(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        1_048_576..10_737_418_240 => format!("{} MiB", bytes.div_ceil(1 << 20)),
+        _ => format!("{} GiB", bytes.div_ceil(1 << 30)),
+    }
+}
+
+/// A time in its two largest units.
+fn about(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    let unit = match seconds {
+        0..600 => 1,
+        600..36_000 => 60,
+        _ => 3600,
+    };
+    show_time(std::time::Duration::from_secs(seconds / unit * unit))
+}
+
+fn names<'a>(config: &'a Config, route: &Route) -> (Vec<&'a str>, Option<Vec<&'a str>>) {
+    let from = route.from.iter().filter_map(|place| config.sources.get(*place)).map(|source| &*source.name).collect();
+    let to = route.to.as_ref().map(|to| {
+        to.iter().filter_map(|place| config.destinations.get(*place)).map(|known| &*known.plan.name).collect()
+    });
+    (from, to)
+}
+
+/// Prints for machines what a configuration means.
+pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
+    let terms = ceiling::memory(config);
+    let term = |term: &ceiling::Term| json!({ "what": term.what, "how": term.how, "bytes": term.bytes });
+    let told = json!({
+        "ok": true,
+        "configuration": config.path.display().to_string(),
+        "log": { "format": format(config.log.format), "level": level(config.log.level) },
+        "metrics": config.metrics.map(|address| address.to_string()),
+        "listeners": config.listeners.iter().map(json_listener).collect::<Vec<_>>(),
+        "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
+        "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),
+        "routes": config.routes.iter().map(|route| json_route(config, route)).collect::<Vec<_>>(),
+        "journal": {
+            "directory": path(&config.store.directory),
+            "size_bytes": config.store.options.size,
+            "segment_bytes": config.store.options.segment_size,
+            "room_bytes": ceiling::room(config),
+            "dedup_window_seconds": config.store.options.dedup_window.as_secs_f64(),
+            "dedup_events": config.store.options.dedup_entries,
+        },
+        "memory_ceiling": {
+            "bytes": ceiling::total(&terms),
+            "terms": terms.iter().map(term).collect::<Vec<_>>(),
+        },
+        "dedup_recognises": {
+            "seconds": ceiling::dedup(config, load).0.as_secs(),
+            "bound": ceiling::dedup(config, load).1,
+        },
+        "outage": {
+            "events_per_second": load.per_second,
+            "event_bytes": load.body,
+            "destinations": ceiling::outage(config, load).iter().map(|outage| json!({
+                "destination": outage.destination, "seconds": outage.holds.as_secs(), "bound": outage.bound,
+            })).collect::<Vec<_>>(),
+        },
+        "dangers": config.dangers.as_ref().map_or_else(Vec::new, listed),
+    });
+    writeln!(out, "{told:#}")
+}
+
+/// Prints for machines what is wrong with a configuration.
+pub(super) fn problems(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{:#}", json!({ "ok": false, "problems": listed(report) }))
+}
+
+fn listed(report: &Report) -> Vec<Value> {
+    let one = |problem| {
+        let place = report.place(problem);
+        json!({
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "what": problem.title(),
+            "here": problem.marked(),
+            "advice": problem.advice().collect::<Vec<_>>(),
+        })
+    };
+    report.problems().iter().map(one).collect()
+}
+
+const fn format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Auto => "auto",
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
+}
+
+const fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn json_listener(listener: &Listener) -> Value {
+    json!({
+        "name": &*listener.name,
+        "address": listener.address.to_string(),
+        "public_url": listener.public_url.as_deref(),
+        "certificates": listener.files.iter().map(|pair| path(&pair.certificate)).collect::<Vec<_>>(),
+        "connections": listener.limits.connections,
+    })
+}
+
+fn json_source(config: &Config, source: &Source) -> Value {
+    let facts = &source.built.facts;
+    let on = source.on.iter().filter_map(|place| config.listeners.get(*place));
+    json!({
+        "name": &*source.name,
+        "on": on.map(|listener| &*listener.name).collect::<Vec<_>>(),
+        "host": source.host.as_deref(),
+        "path": source.path.as_str(),
+        "provider": &*source.provider,
+        "title": facts.title,
+        "confidence": confidence(facts.confidence),
+        "checked": facts.checked,
+        "docs": facts.docs,
+        "proof": proof(source),
+        "proves_nothing": source.built.verifier.proves_nothing(),
+        "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
+        "ack": match source.ack { Ack::Durable => "durable", Ack::Buffered => "buffered" },
+        "success_status": source.built.answers.success.status,
+        "reject_status": source.built.answers.reject.status,
+        "body_bytes": source.rules.body_max,
+    })
+}
+
+fn json_destination(destination: &Destination) -> Value {
+    let (plan, owed) = (&destination.plan, &destination.journal);
+    json!({
+        "name": &*plan.name,
+        "url": &*plan.url,
+        "host": plan.host.as_deref(),
+        "concurrency": plan.concurrency,
+        "deadline_seconds": plan.deadline.as_secs_f64(),
+        "essential": owed.essential,
+        "hand_over": match owed.hand_over { HandOver::Stored => "stored", HandOver::Verified => "verified" },
+        "backlog_age_seconds": owed.backlog_age.as_secs_f64(),
+        "backlog_bytes": owed.backlog_size,
+    })
+}
+
+fn json_route(config: &Config, route: &Route) -> Value {
+    let (from, to) = names(config, route);
+    json!({ "from": from, "to": to, "discard": route.to.is_none() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! What did the operator say, and what does it mean?
+//!
+//! Text becomes a raw mirror (`raw`: what was said, nothing else), and the mirror becomes a [`Config`] (what it means:
+//! units read, secrets resolved, providers compiled, names resolved, everything checked against everything).
+//!
+//! Promises: a [`Config`] that exists is one that works, as far as the text can tell; a file that is wrong gives *all*
+//! of its problems at once, each with file, line, excerpt, what was wrong and what is allowed; no secret is ever shown.
+//!
+//! Must not know: sockets, the runtime, or anything that happens after the start.
+
+use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod build;
+pub mod ceiling;
+mod choice;
+mod cross;
+mod destinations;
+mod listeners;
+mod names;
+mod problem;
+mod proof;
+pub mod provider;
+mod raw;
+mod routes;
+mod said;
+mod secrets;
+mod sources;
+mod store;
+mod text;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use destinations::Destination;
+pub use listeners::Listener;
+pub use problem::{Place, Problem, Report, Span};
+pub use routes::Route;
+pub use secrets::Environment;
+pub use sources::Source;
+pub use store::Store;
+pub use units::{Rate, show_size, show_time};
+
+use build::Building;
+use problem::{Problems, TextFile};
+use routes::Known;
+use secrets::Outside;
+
+use crate::admission;
+use crate::verify::Verifier;
+
+/// A configuration that was read, checked and built; what `app` needs to start the house.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from, as it was named.
+    pub path: PathBuf,
+    /// How and how much to log.
+    pub log: Log,
+    /// What all connections share.
+    pub admission: admission::Limits,
+    /// How long a SIGTERM waits for requests and attempts under way.
+    pub shutdown: Duration,
+    /// Where the metrics listener binds; `None` when it is switched off.
+    pub metrics: Option<SocketAddr>,
+    /// The ways in, in the order of their names.
+    pub listeners: Vec<Listener>,
+    /// The journal; its options say the dedup window and how many events it holds, too.
+    pub store: Store,
+    /// Who may speak, in the order of their names.
+    pub sources: Vec<Source>,
+    /// Where events go, in the order of their names.
+    pub destinations: Vec<Destination>,
+    /// Who hears what; the first that matches decides.
+    pub routes: Vec<Route>,
+    /// What works and is unsafe; `None` if there is nothing to name.
+    pub dangers: Option<Report>,
+}
+
+impl Config {
+    /// What proves the requests of a source.
+    #[must_use]
+    pub fn verifier(&self, source: &str) -> Option<&Verifier> {
+        self.sources.iter().find(|known| *known.name == *source).map(|known| &known.built.verifier)
+    }
+}
+
+/// How and how much to log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: LogLevel,
+}
+
+/// What a log line looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// One line of JSON per event.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// How important a log line must be to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what needs a human.
+    Error,
+    /// What was recovered from, too.
+    Warn,
+    /// The operator's story.
+    #[default]
+    Info,
+    /// Every event.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The format that this version reads.
+const FORMAT: i64 = 1;
+/// How long a SIGTERM waits if nothing is said.
+const SHUTDOWN: Duration = Duration::from_secs(25);
+
+/// Reads, checks and builds the configuration in `path`; relative paths in it are relative to the file.
+///
+/// # Errors
+///
+/// Every problem of the file, in the order of the text.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    load_with(path, Environment::process())
+}
+
+/// [`load`] with an environment of the caller's.
+///
+/// # Errors
+///
+/// Every problem of the file, in the order of the text.
+pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Report> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let read = fs::File::open(path).and_then(|file| file.take(text::TEXT_MAX + 1).read_to_string(&mut text));
+    match read {
+        Err(error) => {
+            return Err(Report::whole(&name, format!("the configuration cannot be read: {}", secrets::cause(&error))));
+        }
+        Ok(length) if length as u64 > text::TEXT_MAX => {
+            return Err(Report::whole(&name, "the configuration is larger than 4MiB".into()));
+        }
+        Ok(_) => {}
+    }
+    // Of a bare name the parent is empty, which is the current directory.
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    of_text(path, &text, Outside { base, environment })
+}
+
+/// Builds the configuration that a text says.
+fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Report> {
+    let name = path.display().to_string();
+    let mut shown = TextFile { name, text: text.to_owned() };
+    let mut problems = Problems::default();
+    let reading = text::read(text, &mut shown, &mut problems);
+    let mut building =
+        Building { problems, dangers: Problems::default(), outside, cut: reading.cut, files: vec![shown] };
+    let config = whole(&mut building, path, &reading.file);
+    let Building { problems, dangers, files, .. } = building;
+    if let Some(report) = problems.into_report(files.clone()) {
+        return Err(report);
+    }
+    let Some(config) = config else {
+        return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
+    };
+    Ok(Config { dangers: dangers.into_dangers(files), ..config })
+}
+
+/// Builds every section, and checks them against each other.
+fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<Config> {
+    format(building, file);
+    let listeners = listeners::build(building, &file.listen);
+    let metrics = listeners::metrics(building, &file.metrics, &listeners);
+    let (store, spans) = store::build(building, file.journal.as_ref(), &file.dedup);
+    let segment_size = store.as_ref().map_or(u64::MAX, |store| store.options.segment_size);
+    let names: Vec<_> = file.listen.keys().collect();
+    let admission = limits(building, &file.limits);
+    let in_flight = (admission.in_flight_max, file.limits.in_flight.as_ref().map(|said| &said.span));
+    let segment = (segment_size, &spans.segment);
+    let sources = sources::build(building, &file.source, &names, &listeners, segment, in_flight);
+    let disk = store.as_ref().map_or(u64::MAX, |store| store.options.size);
+    let destinations = destinations::build(building, &file.destination, disk);
+    let routes = {
+        let known = |name: &toml::Spanned<String>| (name.get_ref().clone(), name.span());
+        let said_sources: Vec<_> = file.source.keys().map(known).collect();
+        let said_destinations: Vec<_> = file.destination.keys().map(known).collect();
+        let list = |said: &[(String, Span)]| -> Vec<Known> {
+            said.iter().map(|(name, span)| Known { name: name.clone(), span: span.clone() }).collect()
+        };
+        routes::build(building, &file.route, &list(&said_sources), &list(&said_destinations))
+    };
+    let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
+    cross::check(
+        building,
+        &cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes },
+    );
+    Some(Config {
+        path: path.to_owned(),
+        log: Log {
+            format: file.log.format.as_ref().map_or_else(LogFormat::default, |said| said.value),
+            level: file.log.level.as_ref().map_or_else(LogLevel::default, |said| said.value),
+        },
+        admission,
+        shutdown,
+        metrics,
+        listeners: listeners.into_iter().map(|(listener, _)| listener).collect(),
+        store: store?,
+        sources,
+        destinations: destinations.into_iter().map(|placed| placed.destination).collect(),
+        routes,
+        dangers: None,
+    })
+}
+
+/// The file says which format it has, and has what no configuration can do without.
+fn format(building: &mut Building<'_>, file: &raw::File) {
+    match &file.format {
+        None => building.missing(&(0..0), &["format"], "begin the file with format = 1"),
+        Some(said) if said.value != FORMAT => {
+            building
+                .problem(&said.span, format!("this version does not know format {}", said.value))
+                .label("expected 1")
+                .help("a newer Porteiro wrote this, or it is a slip of the hand");
+        }
+        Some(_) => {}
+    }
+    if file.listen.is_empty() {
+        building.missing(&(0..0), &["listen"], "add a listener, such as [listen.public] with address = \"[::]:8443\"");
+    }
+    if file.source.is_empty() {
+        building.missing(&(0..0), &["source"], "add a source, such as [source.github]");
+    }
+}
+
+fn limits(building: &mut Building<'_>, said: &raw::Limits) -> admission::Limits {
+    let default = admission::Limits::default();
+    let addresses = u32::try_from(default.addresses_max).unwrap_or(u32::MAX);
+    let addresses = building.number(said.refusals_addresses.as_ref(), addresses, 16..=10_000_000);
+    admission::Limits {
+        in_flight_max: building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40),
+        refusals_burst: building.number(said.refusals_burst.as_ref(), default.refusals_burst, 1..=1_000_000),
+        refusals_every: said.refusals.as_ref().map_or(default.refusals_every, |said| said.value.per / said.value.count),
+        addresses_max: usize::try_from(addresses).unwrap_or(default.addresses_max),
+    }
+}
+
+/// Reads a time as the configuration writes it, such as `250ms`.
+///
+/// # Errors
+///
+/// What is allowed.
+pub fn time_of(text: &str) -> Result<Duration, String> {
+    units::time(text)
+}
+
+/// Reads a size as the configuration writes it, such as `64KiB`.
+///
+/// # Errors
+///
+/// What is allowed.
+pub fn size_of(text: &str) -> Result<u64, String> {
+    units::size(text)
+}
+
+/// Reads a rate as the configuration writes it, such as `100/s`.
+///
+/// # Errors
+///
+/// What is allowed.
+pub fn rate_of(text: &str) -> Result<Rate, String> {
+    units::rate(text)
+}
+
+/// Any text is a configuration or a report, and never a panic. For fuzzing.
+pub fn fuzz(text: &str) {
+    let nothing = |_: &str| None;
+    let outside = Outside { base: Path::new("/nonexistent"), environment: Environment::new(&nothing) };
+    match of_text(Path::new("fuzz.toml"), text, outside) {
+        Ok(config) => drop(config),
+        Err(report) => {
+            let plain = report.render(false);
+            assert!(!report.problems().is_empty() && !plain.is_empty(), "a refusal has a reason");
+            for problem in report.problems() {
+                drop(report.place(problem));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Which of a few words was meant?
+//!
+//! Promises: a word that is none of the choices is refused with the choices and the nearest of them; a choice that a
+//! later version will have is refused as that.
+//!
+//! Must not know: what the choices lead to.
+
+use std::net::SocketAddr;
+
+use super::names;
+use super::said::Word;
+pub(crate) use super::{LogFormat, LogLevel};
+use crate::journal::HandOver;
+use crate::snapshot::Ack;
+
+fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let words = || choices.iter().map(|(word, _)| *word);
+    let expected = names::list(words());
+    Err(match names::nearest(text, words()) {
+        Some(near) => format!("no such choice; did you mean `{near}`? The choices are {expected}"),
+        None => format!("no such choice; the choices are {expected}"),
+    })
+}
+
+impl Word for LogFormat {
+    const FORM: &'static str = "`auto`, `text` or `json`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+impl Word for LogLevel {
+    const FORM: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
+    fn read(text: &str) -> Result<Self, String> {
+        let levels = [
+            ("error", Self::Error),
+            ("warn", Self::Warn),
+            ("info", Self::Info),
+            ("debug", Self::Debug),
+            ("trace", Self::Trace),
+        ];
+        choose(text, &levels)
+    }
+}
+
+impl Word for Ack {
+    const FORM: &'static str = "`durable` or `buffered`";
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "delivered" {
+            return Err(
+                "`delivered` comes in a later version; the choices of this one are `durable` and `buffered`".into()
+            );
+        }
+        choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
+    }
+}
+
+impl Word for HandOver {
+    const FORM: &'static str = "`stored` or `verified`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("stored", Self::Stored), ("verified", Self::Verified)])
+    }
+}
+
+/// Where the metrics listener stands, or that there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metered {
+    At(SocketAddr),
+    Off,
+}
+
+impl Word for Metered {
+    const FORM: &'static str = "an address and a port in quotes, such as \"127.0.0.1:9600\", or \"off\"";
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| format!("expected {}", Self::FORM))
+    }
+}

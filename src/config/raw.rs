@@ -1,0 +1,214 @@
+//! What was said, nothing else: the mirror of the text.
+//!
+//! Promises: every key that a configuration may hold stands here once; every value knows its place in the text; a key
+//! that does not stand here is refused. Nothing is required here: what must be there is asked for when it is built, so
+//! that one missing key does not hide the other problems.
+//!
+//! Must not know: defaults, other values, the file system.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::choice::{LogFormat, LogLevel, Metered};
+use super::said::{At, Flow, PlainOrSecret, Said, SecretRef, Size};
+use super::units::Rate;
+use crate::journal::HandOver;
+use crate::snapshot::Ack;
+
+/// A named section: the name with its place, and what stands below it.
+pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct File {
+    pub(crate) format: Option<At<i64>>,
+    pub(crate) log: Log,
+    pub(crate) limits: Limits,
+    pub(crate) dedup: Dedup,
+    pub(crate) listen: Named<Listen>,
+    pub(crate) metrics: Metrics,
+    pub(crate) journal: Option<At<Journal>>,
+    pub(crate) source: Named<Source>,
+    pub(crate) destination: Named<Destination>,
+    pub(crate) route: Vec<At<Route>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Log {
+    pub(crate) format: Option<Said<LogFormat>>,
+    pub(crate) level: Option<Said<LogLevel>>,
+}
+
+/// Limits of the process as a whole.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Limits {
+    pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) refusals: Option<Said<Rate>>,
+    pub(crate) refusals_burst: Option<At<u32>>,
+    pub(crate) refusals_addresses: Option<At<u32>>,
+    pub(crate) shutdown: Option<Said<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Dedup {
+    pub(crate) window: Option<Said<Duration>>,
+    pub(crate) events: Option<At<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Listen {
+    pub(crate) address: Option<Said<SocketAddr>>,
+    pub(crate) public_url: Option<Said<String>>,
+    pub(crate) tls: Option<At<Vec<At<Certificate>>>>,
+    pub(crate) limits: ListenLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Certificate {
+    pub(crate) certificate: Option<Said<String>>,
+    pub(crate) key: Option<Said<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct ListenLimits {
+    pub(crate) connections: Option<At<u32>>,
+    pub(crate) handshakes: Option<At<u32>>,
+    pub(crate) handshake: Option<Said<Duration>>,
+    pub(crate) head: Option<Said<Duration>>,
+    pub(crate) head_size: Option<Said<Size>>,
+    pub(crate) headers: Option<At<u32>>,
+    pub(crate) idle: Option<Said<Duration>>,
+    pub(crate) flush: Option<Said<Duration>>,
+    pub(crate) linger: Option<Said<Duration>>,
+    pub(crate) linger_size: Option<Said<Size>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Metrics {
+    pub(crate) address: Option<Said<Metered>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Journal {
+    pub(crate) directory: Option<Said<String>>,
+    pub(crate) size: Option<Said<Size>>,
+    pub(crate) segment: Option<Said<Size>>,
+    pub(crate) queue: Option<Said<Size>>,
+    pub(crate) recent: Option<Said<Size>>,
+    pub(crate) retry_slots: Option<At<u32>>,
+    pub(crate) keep: Keep,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Keep {
+    pub(crate) delivered: Option<Said<Duration>>,
+    pub(crate) dead: KeepDead,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct KeepDead {
+    pub(crate) age: Option<Said<Duration>>,
+    pub(crate) size: Option<Said<Size>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Source {
+    pub(crate) on: Option<At<Vec<Said<String>>>>,
+    pub(crate) host: Option<Said<String>>,
+    pub(crate) path: Option<Said<String>>,
+    pub(crate) provider: Option<Said<String>>,
+    pub(crate) secrets: Option<At<Vec<At<SecretRef>>>>,
+    pub(crate) values: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
+    pub(crate) addresses: Option<At<Vec<Said<String>>>>,
+    pub(crate) ack: Option<Said<Ack>>,
+    pub(crate) dedup: Option<At<bool>>,
+    pub(crate) limits: SourceLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct SourceLimits {
+    pub(crate) body: Option<Said<Size>>,
+    pub(crate) deadline: Option<Said<Duration>>,
+    pub(crate) grace: Option<Said<Duration>>,
+    pub(crate) minimum_rate: Option<Said<Flow>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Destination {
+    pub(crate) url: Option<Said<String>>,
+    pub(crate) host: Option<Said<String>>,
+    pub(crate) tls: Option<At<Tls>>,
+    pub(crate) auth: Option<At<Auth>>,
+    pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
+    pub(crate) deadline: Option<Said<Duration>>,
+    pub(crate) connect: Option<Said<Duration>>,
+    pub(crate) concurrency: Option<At<u32>>,
+    pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) backlog: Backlog,
+    pub(crate) essential: Option<At<bool>>,
+    pub(crate) success: Option<At<Vec<Said<String>>>>,
+    pub(crate) hand_over: Option<Said<HandOver>>,
+    pub(crate) retry: Retry,
+}
+
+/// Whom to believe that it is the destination: one of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tls {
+    pub(crate) ca: Option<Said<String>>,
+    pub(crate) pin: Option<At<Vec<Said<String>>>>,
+}
+
+/// What is sent as `Authorization`: one of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Auth {
+    pub(crate) basic: Option<At<Basic>>,
+    pub(crate) bearer: Option<At<SecretRef>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Basic {
+    pub(crate) user: Option<Said<String>>,
+    pub(crate) password: Option<At<SecretRef>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Backlog {
+    pub(crate) age: Option<Said<Duration>>,
+    pub(crate) size: Option<Said<Size>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Retry {
+    pub(crate) pauses: Option<At<Vec<Said<Duration>>>>,
+    pub(crate) give_up: Option<Said<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Route {
+    pub(crate) from: Option<At<Vec<Said<String>>>>,
+    pub(crate) to: Option<At<Vec<Said<String>>>>,
+    pub(crate) discard: Option<At<bool>>,
+}

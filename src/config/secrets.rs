@@ -1,0 +1,180 @@
+//! Where does key material come from?
+//!
+//! Promises: a secret is taken from a file that not everybody can read, or from the environment; it is never empty, and
+//! a blank that an editor left at its end is a problem now rather than a failed verification later; nothing of it
+//! stands in a problem.
+//!
+//! Must not know: what a secret opens.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::secret::Secret;
+
+use super::problem::{Problems, Span};
+use super::said::{At, SecretRef};
+
+/// Largest secret, in bytes: more than any key of the trade, and less than a file named by mistake.
+const SECRET_MAX: u64 = 16 << 10;
+
+/// Where environment variables are looked up.
+#[derive(Clone, Copy)]
+pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+
+impl fmt::Debug for Environment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment(..)")
+    }
+}
+
+impl<'a> Environment<'a> {
+    /// Looks variables up by this function.
+    #[must_use]
+    pub const fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self(look_up)
+    }
+}
+
+impl Environment<'static> {
+    /// The environment of this process.
+    #[must_use]
+    pub const fn process() -> Self {
+        Self(&|name| std::env::var_os(name))
+    }
+}
+
+/// What secrets and files are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outside<'a> {
+    /// The directory of the configuration file.
+    pub(crate) base: &'a Path,
+    /// Where environment variables are looked up.
+    pub(crate) environment: Environment<'a>,
+}
+
+impl Outside<'_> {
+    /// A path of the text, relative to the configuration file.
+    pub(crate) fn path(&self, said: &str) -> PathBuf {
+        self.base.join(said)
+    }
+
+    /// Resolves a secret, or says why it cannot be.
+    pub(crate) fn secret(&self, said: &At<SecretRef>, problems: &mut Problems) -> Option<Secret> {
+        self.secret_at(&said.value, &said.span, problems)
+    }
+
+    /// Resolves a secret that stands at `span`, or says why it cannot be.
+    pub(crate) fn secret_at(&self, said: &SecretRef, span: &Span, problems: &mut Problems) -> Option<Secret> {
+        match (&said.file, &said.env) {
+            (Some(file), None) => self.of_file(file, problems),
+            (None, Some(name)) => self.of_environment(name, problems),
+            (None, None) if problems.inside(span) => None,
+            (None, None) => {
+                problems
+                    .at(span.clone(), "a secret needs its place")
+                    .help("write { file = \"PATH\" } or { env = \"NAME\" }");
+                None
+            }
+            (Some(file), Some(name)) => {
+                problems
+                    .at(file.span.clone(), "a secret has two places")
+                    .also(name.span.clone(), "and here")
+                    .help("keep `file` or `env`, not both");
+                None
+            }
+        }
+    }
+
+    fn of_file(&self, said: &At<String>, problems: &mut Problems) -> Option<Secret> {
+        let bytes = match read_secret(&self.path(&said.value)) {
+            Ok(bytes) => bytes,
+            Err((what, help)) => {
+                let problem = problems.at(said.span.clone(), "secret file cannot be used");
+                problem.label(what);
+                if let Some(help) = help {
+                    problem.help(help);
+                }
+                return None;
+            }
+        };
+        accept(bytes, "the file", &said.span, problems)
+    }
+
+    fn of_environment(&self, said: &At<String>, problems: &mut Problems) -> Option<Secret> {
+        let Some(value) = (self.environment.0)(&said.value) else {
+            problems
+                .at(said.span.clone(), "secret cannot be found in the environment")
+                .label("this variable is not set")
+                .help("set it where Porteiro is started, or name a file with { file = \"PATH\" }");
+            return None;
+        };
+        accept(value.into_vec(), "the variable", &said.span, problems)
+    }
+}
+
+/// Reads the file; the error is what stands beside it, and what to do.
+fn read_secret(path: &Path) -> Result<Vec<u8>, (String, Option<String>)> {
+    let mut file = fs::File::open(path).map_err(|error| (cause(&error), None))?;
+    let metadata = file.metadata().map_err(|error| (cause(&error), None))?;
+    if !metadata.is_file() {
+        return Err(("this is no file".into(), None));
+    }
+    if let Some((mode, can)) = open_to_all(&metadata) {
+        let help = "take the rights of others away, for example with `chmod 640` or `chmod 600`";
+        return Err((format!("everybody on this machine can {can} it (mode {mode:03o})"), Some(help.into())));
+    }
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(SECRET_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| (cause(&error), None))?;
+    if bytes.len() as u64 > SECRET_MAX {
+        return Err(("a secret has at most 16KiB; is this the right file?".into(), None));
+    }
+    Ok(bytes)
+}
+
+/// The mode of a file that everybody on this machine can read or write, and which of them; `None` for any other.
+pub(crate) fn everybody(path: &Path) -> Option<(u32, &'static str)> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).and_then(|metadata| open_to_all(&metadata))
+}
+
+fn open_to_all(metadata: &fs::Metadata) -> Option<(u32, &'static str)> {
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o006 != 0).then_some((mode, if mode & 0o002 != 0 { "write" } else { "read" }))
+}
+
+/// Takes one trailing newline away, and refuses what is left if it is empty or has blanks around it.
+fn accept(mut bytes: Vec<u8>, place: &str, span: &Span, problems: &mut Problems) -> Option<Secret> {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    let blank = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    if bytes.is_empty() {
+        problems.at(span.clone(), "secret is empty").label(format!("{place} holds nothing"));
+        return None;
+    }
+    if blank(bytes.first()) || blank(bytes.last()) {
+        problems
+            .at(span.clone(), "secret has blanks around it")
+            .label(format!("{place} begins or ends with white space"))
+            .note("one newline at the end is taken away, as editors add it; anything more would be part of the secret");
+        return None;
+    }
+    Some(Secret::new(bytes))
+}
+
+/// Why a file cannot be read, without its name.
+pub(crate) fn cause(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".into(),
+        ErrorKind::PermissionDenied => "Porteiro may not read it".into(),
+        _ => error.to_string(),
+    }
+}

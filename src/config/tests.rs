@@ -1,0 +1,8 @@
+//! What is right and wrong with configurations: the files under `tests/config`, the example, and a few words on each
+//! rule.
+
+mod cost;
+mod files;
+mod keys;
+mod stage;
+mod together;

@@ -1,0 +1,82 @@
+//! How does an event reach a destination, and how did it go?
+//!
+//! One lane per destination: a task that takes what the journal owes and hands it to up to `concurrency` workers, each of
+//! which owns at most one connection. An attempt becomes an outcome, [`crate::retry`] says what follows from it, and the
+//! journal is told.
+//!
+//! Promises: destinations do not know each other; what a lane holds in memory is bounded whatever its destination does;
+//! the body goes out as it came in; an answer is read within bounds and a redirect is never followed; when the house
+//! closes, what is running is finished and settled within its deadline, and the rest is returned unharmed.
+//!
+//! Must not know: where an event came from, how it was proven, or what is in its body.
+
+mod alarm;
+mod attempt;
+mod client;
+mod desk;
+mod ending;
+mod lane;
+mod pace;
+mod plan;
+mod request;
+mod tls;
+#[cfg(test)]
+mod upstream;
+mod worker;
+
+pub use ending::{Death, ENDINGS};
+pub use plan::{Auth, Destination, Plan, PlanError};
+pub use tls::{Pin, Roots, Trust, TrustError};
+
+use desk::Desk;
+use ending::Ending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::drain::Drain;
+use crate::journal::Lane;
+use crate::metrics::DestinationMetrics;
+use crate::verify::random;
+
+/// What every lane shares with its house.
+#[derive(Clone, Debug)]
+pub struct House {
+    /// The wall clock.
+    pub clock: Clock,
+    /// Starts the tasks, and says when the house closes.
+    pub drain: Drain,
+    /// How long running attempts may go on once the house closes.
+    pub grace: Duration,
+}
+
+/// Starts the lane of one destination on the current runtime. When the house closes, its tasks end: those without an
+/// attempt under way at once, the others within the house's grace.
+///
+/// `metrics` are to be made with [`ENDINGS`] for outcomes.
+///
+/// Nothing is delivered any more once the task that is returned has ended: only a panic ends it before the house closes.
+pub fn start(to: Arc<Destination>, lane: Lane, metrics: Arc<DestinationMetrics>, house: &House) -> JoinHandle<()> {
+    open(to, lane, metrics, house).1
+}
+
+fn open(
+    to: Arc<Destination>,
+    lane: Lane,
+    metrics: Arc<DestinationMetrics>,
+    house: &House,
+) -> (Arc<Desk>, JoinHandle<()>) {
+    let mut seed = [0; 8];
+    random(&mut seed);
+    // What comes in from now on is no backlog.
+    let backlog = lane.backlog().owed > 0;
+    let desk = Arc::new(Desk::new(to, lane, metrics, house.clock.clone(), u64::from_ne_bytes(seed)));
+    let task = house.drain.spawn(lane::run(Arc::clone(&desk), house.clone(), backlog));
+    (desk, task)
+}
+
+#[cfg(test)]
+mod tests;

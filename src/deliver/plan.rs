@@ -1,0 +1,352 @@
+//! What did the operator say of a destination, and what does every attempt need of it?
+//!
+//! Promises: whatever can be resolved before the first event is resolved here, once; a [`Destination`] that exists can be
+//! tried.
+//!
+//! Must not know: sockets, the journal, the state of anything.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+use http::header::AUTHORIZATION;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderName, HeaderValue, Uri};
+use zeroize::Zeroizing;
+
+use crate::retry::{Policy, Success};
+use crate::secret::Secret;
+
+use super::client::Door;
+use super::tls::{Proof, Roots, Trust, TrustError, is_name};
+
+/// What the operator said of one destination, units read and secrets resolved.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The name in the configuration; the identity of the destination.
+    pub name: Box<str>,
+    /// Absolute `http` or `https` URL; a last path segment `*` stands for the rest of the event's path.
+    pub url: Box<str>,
+    /// `Host` header and TLS name where they differ from the address in the URL: `name` or `name:port`.
+    pub host: Option<Box<str>>,
+    /// Whom to believe that it is the destination; of no meaning for `http`.
+    pub trust: Trust,
+    /// What is sent as `Authorization`.
+    pub auth: Option<Auth>,
+    /// Headers set on every attempt, in place of those of the event; the values may be secret.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// How long an attempt may take, from connecting to the last byte read of the answer.
+    pub deadline: Duration,
+    /// How long name resolution, TCP and TLS may take together.
+    pub connect: Duration,
+    /// How many attempts may run at the same time; at least 1.
+    pub concurrency: u16,
+    /// How many bytes of events may be in flight; one event is always allowed.
+    pub bytes: u64,
+    /// Which answers mean that the event has arrived.
+    pub success: Success,
+    /// When an event is tried again, and when it is given up.
+    pub policy: Policy,
+}
+
+impl Plan {
+    /// A destination of which only name and URL were said; the rest stands at its default.
+    #[must_use]
+    pub fn new(name: &str, url: &str) -> Self {
+        Self {
+            name: name.into(),
+            url: url.into(),
+            host: None,
+            trust: Trust::Public,
+            auth: None,
+            headers: Vec::new(),
+            deadline: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            concurrency: 8,
+            bytes: 8 << 20,
+            success: Success::parse(&["2xx"]).expect("a class of statuses"),
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// How Porteiro shows a destination who it is.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// RFC 7617.
+    Basic {
+        /// Without a colon.
+        user: Box<str>,
+        /// Any bytes.
+        password: Secret,
+    },
+    /// RFC 6750.
+    Bearer(Secret),
+}
+
+/// Why a plan cannot become a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanError {
+    /// No absolute `http` or `https` URL, or one with a user, a fragment, or a port 0.
+    Url,
+    /// A `*` that is not the whole last segment of the path.
+    Star,
+    /// A `host` that is no name and no address, with or without a port.
+    Host,
+    /// A user with a colon, or credentials that cannot stand in a header.
+    Auth,
+    /// A header that Porteiro sets itself, or that belongs to the connection.
+    HeaderName(HeaderName),
+    /// A value that cannot stand in a header.
+    HeaderValue(HeaderName),
+    /// A deadline, connect time, concurrency or byte limit of zero.
+    Zero,
+    /// What was said of TLS cannot be used.
+    Trust(TrustError),
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str("not an absolute http or https URL without user and fragment"),
+            Self::Star => f.write_str("`*` is allowed only as the whole last segment of the path"),
+            Self::Host => f.write_str("not a host name or address, with or without a port"),
+            Self::Auth => f.write_str("credentials cannot stand in a header"),
+            Self::HeaderName(name) => write!(f, "header `{name}` is set by Porteiro or belongs to the connection"),
+            Self::HeaderValue(name) => write!(f, "the value of header `{name}` cannot stand in a header"),
+            Self::Zero => f.write_str("must not be zero"),
+            Self::Trust(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl From<TrustError> for PlanError {
+    fn from(error: TrustError) -> Self {
+        Self::Trust(error)
+    }
+}
+
+/// One destination, ready to be tried.
+#[derive(Debug)]
+pub struct Destination {
+    pub(super) name: Box<str>,
+    pub(super) door: Door,
+    pub(super) host: HeaderValue,
+    pub(super) path: JoinedPath,
+    /// Set on every attempt, in place of what the event brought: credentials and the operator's own headers.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) deadline: Duration,
+    pub(super) concurrency: u16,
+    pub(super) bytes: u64,
+    pub(super) success: Success,
+    pub(super) policy: Policy,
+}
+
+impl Destination {
+    /// Resolves everything that can be resolved before the first event.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] says what of the plan is wrong; the first thing found.
+    pub fn build(plan: Plan, roots: &mut Roots) -> Result<Self, PlanError> {
+        if plan.deadline.is_zero() || plan.connect.is_zero() || plan.concurrency == 0 || plan.bytes == 0 {
+            return Err(PlanError::Zero);
+        }
+        let address = Address::parse(&plan.url)?;
+        let named = match &plan.host {
+            Some(host) => authority(host).ok_or(PlanError::Host)?,
+            None => address.authority.clone(),
+        };
+        let tls = if address.tls { Some(Proof::new(&plan.trust, roots, bare(named.host()))?) } else { None };
+        let mut headers = Vec::with_capacity(plan.headers.len() + 1);
+        if let Some(auth) = &plan.auth {
+            headers.push((AUTHORIZATION, auth.value()?));
+        }
+        for (name, value) in &plan.headers {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            headers.push((name.clone(), secret_value(value).ok_or_else(|| PlanError::HeaderValue(name.clone()))?));
+        }
+        Ok(Self {
+            name: plan.name,
+            host: HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?,
+            door: Door {
+                host: bare(address.authority.host()).into(),
+                port: address.authority.port_u16().unwrap_or(if address.tls { 443 } else { 80 }),
+                tls,
+                limit: plan.connect,
+            },
+            path: address.path,
+            headers,
+            deadline: plan.deadline,
+            concurrency: plan.concurrency,
+            bytes: plan.bytes,
+            success: plan.success,
+            policy: plan.policy,
+        })
+    }
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Auth {
+    fn value(&self) -> Result<HeaderValue, PlanError> {
+        let text = match self {
+            Self::Basic { user, .. } if user.contains(':') => return Err(PlanError::Auth),
+            Self::Basic { user, password } => {
+                let pair = Zeroizing::new([user.as_bytes(), b":", password.expose()].concat());
+                Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)).into_bytes())
+            }
+            Self::Bearer(token) if token.expose().is_empty() => return Err(PlanError::Auth),
+            Self::Bearer(token) => Zeroizing::new([b"Bearer ", token.expose()].concat()),
+        };
+        let mut value = HeaderValue::from_bytes(&text).map_err(|_| PlanError::Auth)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+fn secret_value(value: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(value.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Headers that the operator cannot set: an attempt sets them itself, or they belong to the connection.
+fn is_ours(name: &HeaderName) -> bool {
+    let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "webhook-id", "traceparent"];
+    is_connections(name) || told.contains(&name.as_str())
+}
+
+/// Headers that belong to one connection, or to the framing of one request, and never go on.
+pub(super) fn is_connections(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "host"
+            | "content-length"
+            | "connection"
+            | "transfer-encoding"
+            | "expect"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+    )
+}
+
+struct Address {
+    tls: bool,
+    authority: Authority,
+    path: JoinedPath,
+}
+
+impl Address {
+    fn parse(url: &str) -> Result<Self, PlanError> {
+        if url.contains('#') {
+            return Err(PlanError::Url);
+        }
+        let uri = url.parse::<Uri>().map_err(|_| PlanError::Url)?;
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(PlanError::Url),
+        };
+        let authority = authority(uri.authority().ok_or(PlanError::Url)?.as_str()).ok_or(PlanError::Url)?;
+        Ok(Self { tls, authority, path: JoinedPath::parse(uri.path(), uri.query())? })
+    }
+}
+
+/// A host, with or without a port, and nothing else.
+fn authority(text: &str) -> Option<Authority> {
+    let authority = text.parse::<Authority>().ok()?;
+    let port_is_told = text.len() > authority.host().len();
+    let port_is_sound = authority.port_u16().is_some_and(|port| port != 0);
+    let named = !text.contains('@') && is_name(bare(authority.host()));
+    (named && port_is_told == port_is_sound).then_some(authority)
+}
+
+/// An IPv6 address stands in brackets in a URL, and nowhere else.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The path and query of a destination, and how those of an event are joined to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct JoinedPath {
+    /// Without the `/*`.
+    base: Box<str>,
+    query: Box<str>,
+    takes_rest: bool,
+}
+
+impl JoinedPath {
+    fn parse(path: &str, query: Option<&str>) -> Result<Self, PlanError> {
+        let (base, takes_rest) = match path.strip_suffix("/*") {
+            Some(base) => (base, true),
+            None => (path, false),
+        };
+        if base.contains('*') {
+            return Err(PlanError::Star);
+        }
+        Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
+    }
+
+    /// The target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
+    ///
+    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line.
+    pub(super) fn join(&self, rest: &str, query: &str) -> Option<PathAndQuery> {
+        let rest = if self.takes_rest { rest } else { "" };
+        if climbs(rest) {
+            return None;
+        }
+        let mut target = BytesMut::with_capacity(self.base.len() + rest.len() + self.query.len() + query.len() + 3);
+        target.extend_from_slice(self.base.as_bytes());
+        if !rest.is_empty() && !rest.starts_with('/') {
+            target.extend_from_slice(b"/");
+        }
+        target.extend_from_slice(rest.as_bytes());
+        if target.is_empty() {
+            target.extend_from_slice(b"/");
+        }
+        let mut mark = b"?";
+        for part in [&*self.query, query] {
+            if !part.is_empty() {
+                target.extend_from_slice(mark);
+                target.extend_from_slice(part.as_bytes());
+                mark = b"&";
+            }
+        }
+        let length = target.len();
+        // A fragment would be cut off in silence.
+        PathAndQuery::from_maybe_shared(target.freeze()).ok().filter(|target| target.as_str().len() == length)
+    }
+}
+
+/// Whether a path has a segment `.` or `..`, or one that some server would read as such: it could lead anywhere.
+fn climbs(path: &str) -> bool {
+    if !path.contains(['.', '%']) {
+        return false;
+    }
+    let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    read.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! What becomes of a request?
+//!
+//! The story of the house: `Ingress::accept` leads one request through the rooms, in order, to a [`Receipt`] or to the
+//! first room that says no.
+//!
+//! Promises: cheap questions before dear ones: nothing is read before admission, nothing hashed before the body is
+//! whole, nothing believed before it is proven, nothing stored twice. A success is only ever answered with proof in
+//! hand: a receipt, an earlier event, a challenge, or an explicit rule that nothing is to be stored. Once a record is
+//! with the journal it is stored whether or not the caller waits: permit and claim travel with it, so that whoever
+//! hangs up loses the reply and nothing else, and the retry is recognised.
+//!
+//! Must not know: sockets, TLS, and how events are delivered.
+//!
+//! [`Receipt`]: crate::journal::Receipt
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+
+use crate::admission::Admission;
+use crate::clock::{Clock, Timestamp};
+use crate::dedup::Window;
+use crate::event::{Event, Head, SourceFacts};
+use crate::journal::Journal;
+use crate::metrics::{Metrics, SourceMetrics, Sparing, seconds};
+use crate::select;
+use crate::snapshot::{ListenerId, Shared, Snapshot, Source};
+use crate::verify::Verdict;
+
+mod body;
+mod claims;
+mod client;
+mod closing;
+mod few;
+mod head;
+mod ids;
+mod record;
+mod reply;
+mod room;
+
+pub use body::Fault;
+pub use head::Malformed;
+pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
+
+/// The way in, shared by all connections.
+#[derive(Debug)]
+pub struct Ingress {
+    snapshot: Shared,
+    admission: Admission,
+    window: Window,
+    journal: Journal,
+    clock: Clock,
+    ids: ids::Ids,
+    nowhere: Arc<SourceMetrics>,
+    lines: Sparing,
+    closing: closing::Closing,
+}
+
+/// One request's visit: what is known of it beside itself.
+struct Visit<'s> {
+    snapshot: &'s Snapshot,
+    listener: ListenerId,
+    client: IpAddr,
+    now: Timestamp,
+    began: Instant,
+    source: Option<&'s Source>,
+}
+
+impl Ingress {
+    /// Leads to these rooms.
+    #[must_use]
+    pub fn new(
+        snapshot: Shared,
+        admission: Admission,
+        window: Window,
+        journal: Journal,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
+        let nowhere = metrics.source("none", OUTCOMES);
+        let lines = Sparing::new(OUTCOMES.len(), metrics.house().log_lines_left_out.clone());
+        let (ids, closing) = (ids::Ids::default(), closing::Closing::default());
+        Self { snapshot, admission, window, journal, clock, ids, nowhere, lines, closing }
+    }
+
+    /// The house closes: a body that is not whole this long from now is not waited for any more and its caller hears
+    /// 503. Without it a slow upload lasts until its own deadline.
+    pub fn close(&self, within: Duration) {
+        self.closing.close(within);
+    }
+
+    /// Bytes of requests being received, or stored and not yet released.
+    #[must_use]
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.admission.in_flight()
+    }
+
+    /// How far back a repeat is recognised now.
+    #[must_use]
+    pub fn dedup_window(&self, now: Timestamp) -> Duration {
+        self.window.effective_window(now)
+    }
+
+    /// Answers one request that came in at this listener from this peer.
+    pub async fn answer<B>(&self, listener: ListenerId, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (began, now) = (Instant::now(), self.clock.now());
+        let snapshot = self.snapshot.load();
+        let hops = snapshot.listener(listener).and_then(|listener| listener.trusted_hops.as_ref());
+        let client = client::of(peer, hops, request.headers());
+        let mut visit = Visit { snapshot: &snapshot, listener, client, now, began, source: None };
+        let outcome = self.accept(&mut visit, request).await;
+        self.account(&visit, &outcome);
+        reply::of(outcome, visit.source)
+    }
+
+    /// The story of one request.
+    async fn accept<B>(&self, visit: &mut Visit<'_>, request: Request<B>) -> Result<Accepted, Rejection>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let asked = head::read(&head)?;
+        let snapshot = visit.snapshot;
+
+        let found = snapshot.find(visit.listener, asked.host, asked.path).ok_or(Rejection::Nowhere)?;
+        let source = &**found.to;
+        visit.source = Some(source);
+
+        let declared = body.size_hint().exact();
+        let mut permit = self.admission.admit(&source.rules, visit.client, &head.method, declared, visit.now)?;
+        let left = || self.admission.charge_refusal(visit.client, self.clock.now());
+        let body = body::read(body, &source.body, &mut permit, &self.closing, left).await?;
+        source.metrics.body_bytes.inc_by(permit.bytes());
+
+        let request = select::Request {
+            method: &head.method,
+            path: asked.path,
+            query: asked.query,
+            headers: &head.headers,
+            body: &body,
+            captures: &found.captures,
+            public_url: snapshot.listener(visit.listener).and_then(|listener| listener.public_url.as_deref()),
+        };
+        let verified = match source.verifier.verify(&request, visit.now)? {
+            Verdict::Proven(verified) => verified,
+            Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
+        };
+        visit.proven(source);
+
+        let credential = source.verifier.credential();
+        let facts = SourceFacts { name: &source.name, rest: found.rest, credential, dedup: source.dedup };
+        let events = Event::parse(&facts, &verified, &source.selectors, &request, body.clone(), self.ids.next());
+
+        let fresh = match claims::claim(&self.window, source, events, visit.now).await? {
+            claims::Heard::New(fresh) => fresh,
+            claims::Heard::Before(earlier) => return Ok(Accepted::Before(earlier)),
+        };
+        let owed = match record::route(&source.table, fresh) {
+            record::Routed::To(owed) => owed,
+            record::Routed::Discarded(discard) => return Ok(Accepted::Discarded(discard)),
+        };
+
+        let query = Head::query_without(asked.query, credential);
+        let head = Head::encode(&head.method, found.rest, &query, &head.headers, credential);
+        let frame = record::Frame { source, request_id: self.ids.next(), head, accepted: visit.now };
+        room::wait(&self.journal, permit.bytes()).await;
+        let receipt = record::append(&self.journal, &frame, owed, permit)?.await?;
+        Ok(Accepted::stored(receipt, source.ack))
+    }
+
+    /// Counts what became of a request, charges a refusal to its address, and says so in the log, within limits.
+    fn account(&self, visit: &Visit<'_>, outcome: &Result<Accepted, Rejection>) {
+        let metrics = visit.source.map_or(&self.nowhere, |source| &source.metrics);
+        let place = reply::place(outcome);
+        metrics.outcomes.count(place);
+        let Err(rejection) = outcome else {
+            metrics.acknowledged.observe(seconds(visit.began.elapsed()));
+            return;
+        };
+        if rejection.is_the_callers() {
+            self.admission.charge_refusal(visit.client, visit.now);
+        }
+        if let Some(left_out) = self.lines.speak(place, visit.now) {
+            let source = visit.source.map_or("none", |source| &*source.name);
+            tracing::warn!(source, client = %visit.client, reason = rejection.word(), left_out, "refused: {rejection}");
+        }
+    }
+}
+
+impl Visit<'_> {
+    /// Counts a request that was proven.
+    fn proven(&self, source: &Source) {
+        source.metrics.verified.observe(seconds(self.began.elapsed()));
+        source.metrics.last_event.set(i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What does the journal take of an event?
+//!
+//! Promises: body and head are shared, never copied; the permit and each claim travel with the records, and are let go
+//! when the journal has decided about them, whether or not the request's caller still waits.
+//!
+//! Must not know: what was proven, or how.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::claims::Fresh;
+use super::few::Few;
+use super::reply::Discard;
+use crate::admission::Permit;
+use crate::clock::Timestamp;
+use crate::dedup::Claim;
+use crate::event::{Body, Event, Tenants};
+use crate::journal::{self, Chunks, Journal, Pending, Record, Refused, Target, Then};
+use crate::route::{Resolved, Table};
+use crate::snapshot::{Ack, Source};
+use crate::verify;
+
+/// What all records of one request have in common.
+pub(super) struct Frame<'a> {
+    pub(super) source: &'a Source,
+    pub(super) request_id: [u8; 16],
+    pub(super) head: Bytes,
+    pub(super) accepted: Timestamp,
+}
+
+/// An event and whom it is owed to.
+#[derive(Debug)]
+pub(super) struct Owed {
+    fresh: Fresh,
+    targets: Arc<[Target]>,
+}
+
+/// Who must hear a request's events.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly always the large one, which a box would put on the heap")]
+pub(super) enum Routed {
+    /// These events are stored.
+    To(Few<Owed>),
+    /// None of them is, by an explicit rule.
+    Discarded(Discard),
+}
+
+/// Asks for every event who must hear it. What is discarded frees its key.
+pub(super) fn route(table: &Table<Arc<[Target]>>, fresh: Few<Fresh>) -> Routed {
+    let mut owed = Few::default();
+    let mut discarded = None;
+    for fresh in fresh {
+        let targets = match table.resolve(&fresh.event) {
+            Resolved::To(targets) => Arc::clone(targets),
+            Resolved::Nowhere => Arc::default(),
+            discard @ Resolved::Discard => {
+                discarded = Discard::of(&discard);
+                continue;
+            }
+        };
+        owed.push(Owed { fresh, targets });
+    }
+    match discarded {
+        Some(discard) if owed.len() == 0 => Routed::Discarded(discard),
+        _ => Routed::To(owed),
+    }
+}
+
+/// Hands the events to the journal, all or none.
+pub(super) fn append(
+    journal: &Journal,
+    frame: &Frame<'_>,
+    owed: Few<Owed>,
+    permit: Permit,
+) -> Result<Pending, Refused> {
+    let last = owed.len().saturating_sub(1);
+    let mut permit = Some(permit);
+    let mut records = owed.into_iter().enumerate().map(|(part, owed)| {
+        // The bytes in flight are those of the whole request: they are free when its last record is.
+        let permit = if part == last { permit.take() } else { None };
+        frame.record(part, owed, permit)
+    });
+    match (records.next(), last) {
+        (Some(only), 0) => journal.append_one(only),
+        (first, _) => journal.append(first.into_iter().chain(records).collect()),
+    }
+}
+
+impl Frame<'_> {
+    fn record(&self, part: usize, owed: Owed, permit: Option<Permit>) -> Record {
+        let Self { source, request_id, head, accepted } = self;
+        let Owed { fresh: Fresh { event, claim }, targets } = owed;
+        let Event { id, key, digest, kind, order, time: _, tenants, body, readable } = event;
+        if !readable {
+            source.metrics.unreadable.inc();
+        }
+        Record {
+            event_id: *id.as_bytes(),
+            request_id: *request_id,
+            part: u16::try_from(part).unwrap_or(u16::MAX),
+            source: source.id.0,
+            targets,
+            tenants: whom(&tenants),
+            kind,
+            order_key: order,
+            dedup_key: key,
+            body_digest: digest,
+            accepted: *accepted,
+            flags: 0,
+            head: head.clone(),
+            body: chunks(&body),
+            buffered: source.ack == Ack::Buffered,
+            then: then(claim, permit, *accepted),
+        }
+    }
+}
+
+fn then(claim: Option<Claim>, permit: Option<Permit>, accepted: Timestamp) -> Option<Then> {
+    if claim.is_none() && permit.is_none() {
+        return None;
+    }
+    Some(Box::new(move |fate| {
+        if let (Ok(receipt), Some(claim)) = (fate, claim) {
+            claim.settle(accepted, receipt.seq());
+        }
+        drop(permit);
+    }))
+}
+
+fn chunks(body: &Body) -> Chunks {
+    let mut pieces = body.chunks();
+    match (pieces.next(), pieces.next()) {
+        (first, None) => Chunks::One(first.unwrap_or_default()),
+        (first, second) => Chunks::Many(first.into_iter().chain(second).chain(pieces).collect()),
+    }
+}
+
+/// Names tenants by numbers that stay the same; whoever has no name is 0.
+fn whom(tenants: &Tenants) -> journal::Tenants {
+    match (tenants.keys.as_slice(), tenants.others) {
+        ([], _) => journal::Tenants::None,
+        ([one], false) => journal::Tenants::One(number(one)),
+        (several, others) => {
+            let unknown = others.then_some(0);
+            journal::Tenants::Mixed(several.iter().map(|key| number(key)).chain(unknown).collect())
+        }
+    }
+}
+
+fn number(key: &str) -> u64 {
+    let digest = verify::digest(&[key.as_bytes()]);
+    digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first).max(1))
+}

@@ -1,0 +1,194 @@
+//! What is true right now?
+//!
+//! Promises: a [`Snapshot`] is built whole from the configuration and never edited; [`Shared`] swaps it in one step, so
+//! that a request sees one configuration from its first line to its reply. Everything that can be resolved once
+//! (routes, names, header values, metric handles) is resolved in a [`Source`] before the first request asks for it.
+//!
+//! Must not know: the text of the configuration, sockets, and what the rooms do with their rules.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+
+use crate::admission::{Ranges, Rules};
+use crate::event::{Dedup, Selectors};
+use crate::journal::Target;
+use crate::metrics::SourceMetrics;
+use crate::route::{SourceId, Table};
+use crate::verify::Verifier;
+
+pub mod router;
+
+#[cfg(test)]
+mod tests;
+
+pub use router::{Entry, Found, Pattern, PatternError, Router, Taken};
+
+/// One way in, compiled: the rules of every room an event visits between the socket and the journal.
+#[derive(Debug)]
+pub struct Source {
+    /// The journal's id of this source; never reused for another name.
+    pub id: SourceId,
+    /// The name in the configuration; the identity of the source.
+    pub name: Arc<str>,
+    /// Who may send what, and how much.
+    pub rules: Rules,
+    /// How fast a body must arrive.
+    pub body: BodyLimits,
+    /// What proves a request.
+    pub verifier: Verifier,
+    /// What the provider's requests say, and where.
+    pub selectors: Selectors,
+    /// Whether repeats are recognised.
+    pub dedup: Dedup,
+    /// Who must hear its events, as the journal takes it.
+    pub table: Table<Arc<[Target]>>,
+    /// What the provider is answered.
+    pub replies: Replies,
+    /// When the provider is answered.
+    pub ack: Ack,
+    /// What it counts.
+    pub metrics: Arc<SourceMetrics>,
+}
+
+/// How fast a request's body must arrive. How long it may be stands in the source's admission rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// The whole body must have arrived this long after its head.
+    pub deadline: Duration,
+    /// From this long after the head on, the minimum rate is asked for.
+    pub grace: Duration,
+    /// Bytes per second, on average since the head, that must have arrived once the grace is over; 0 asks for none.
+    pub min_rate: u32,
+}
+
+impl Default for BodyLimits {
+    /// 30 s in all, and after 5 s at least 1 KiB/s.
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30), grace: Duration::from_secs(5), min_rate: 1024 }
+    }
+}
+
+/// What a source answers, in the words its provider expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replies {
+    /// To an event that is stored, or was before.
+    pub success: Reply,
+    /// To what is not proven, whatever failed.
+    pub reject: Reply,
+}
+
+/// One fixed reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The content type; none goes with an empty body.
+    pub content_type: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A status and nothing else.
+    #[must_use]
+    pub const fn empty(status: StatusCode) -> Self {
+        Self { status, content_type: None, body: Bytes::new() }
+    }
+}
+
+impl Default for Replies {
+    /// An empty 200, and an empty 401 for what is not proven.
+    fn default() -> Self {
+        Self { success: Reply::empty(StatusCode::OK), reject: Reply::empty(StatusCode::UNAUTHORIZED) }
+    }
+}
+
+/// When a source's provider hears its success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// When the event is on disk.
+    #[default]
+    Durable,
+    /// When the event is in the journal's queue; a crash may lose what was not yet synced.
+    Buffered,
+}
+
+/// The number of a listener: its place in [`Snapshot::listeners`]. Listeners are fixed at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub u16);
+
+/// One listener's view of the sources.
+#[derive(Debug)]
+pub struct Listener {
+    /// The name in the configuration.
+    pub name: Arc<str>,
+    /// `scheme://host[:port]` as the providers were given it; URL-signed schemes need it.
+    pub public_url: Option<Box<str>>,
+    /// Only from these addresses is it believed for whom a request was forwarded.
+    pub trusted_hops: Option<Ranges>,
+    /// Which source a host and path mean here.
+    pub router: Router<Arc<Source>>,
+}
+
+/// One whole configuration as the corridors see it.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Counts up with every reload, from 1.
+    pub generation: u64,
+    /// By [`ListenerId`].
+    pub listeners: Vec<Listener>,
+}
+
+impl Snapshot {
+    /// Tells which source a request is meant for: `host` as in the Host field (any case, port allowed), `path` as
+    /// received.
+    #[must_use]
+    pub fn find<'s, 'p>(
+        &'s self,
+        listener: ListenerId,
+        host: &str,
+        path: &'p str,
+    ) -> Option<Found<'s, 'p, Arc<Source>>> {
+        self.listeners.get(usize::from(listener.0))?.router.find(host, path)
+    }
+
+    /// The listener of that number.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))
+    }
+}
+
+/// The current [`Snapshot`], swapped whole. Cloning shares it.
+#[derive(Clone)]
+pub struct Shared(Arc<ArcSwap<Snapshot>>);
+
+impl Shared {
+    /// Begins with this one.
+    #[must_use]
+    pub fn new(first: Snapshot) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(first)))
+    }
+
+    /// The snapshot that holds now; whoever asks keeps it for as long as they need it.
+    #[must_use]
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts the next one in place and gives the last one back: dropping it may be dear, so the caller chooses where.
+    pub fn swap(&self, next: Snapshot) -> Arc<Snapshot> {
+        self.0.swap(Arc::new(next))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared(generation {})", self.0.load().generation)
+    }
+}

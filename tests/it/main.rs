@@ -1,0 +1,19 @@
+//! The house as a whole: its rules, its words, and the real binary on real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by ending; what it measured is printed"
+)]
+
+mod support;
+
+mod budget;
+mod crash;
+mod drain;
+mod faces;
+mod isolation;
+mod retry;
+mod slow;
+mod story;
+mod tidy;
