@@ -293,7 +293,7 @@ impl Opening {
         index.segments.push_back(segment_of(&active, &header));
         active.last_seq = found.next_seq - 1;
         let start = Header::length(&found.names);
-        let plan = Plan { tail: active.end, free: 0, start, size: self.options.segment_size };
+        let plan = Plan { tail: active.end, free: 0, start, size: self.options.segment_size, hope: false };
         let inbox = Inbox { next_seq: found.next_seq, plan, ..Inbox::default() };
         let parts =
             Parts { store: self.identity.store, names: found.names, lanes, inbox, index, durable: found.next_seq - 1 };

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod bound;
 mod budget;
 mod crash;
 mod drain;
