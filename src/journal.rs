@@ -28,6 +28,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod checkpoint;
+mod configure;
 mod dead;
 mod event;
 mod frame;
@@ -56,7 +57,7 @@ pub use lane::dead_reason;
 pub use lane::{Backlog, Delivery, Lane, ReadDone, ReadJob, Settlement, Taken};
 #[cfg(test)]
 pub(crate) use options::Faults;
-pub use options::{DestinationPlan, HandOver, OpenError, Options};
+pub use options::{ConfigureError, DestinationPlan, HandOver, OpenError, Options};
 pub use record::{Chunks, Pending, Receipt, Record, Refused, StoreId, Target, Tenants, Then, Void};
 pub use storage::{Disk, File, Guard, Memory, Storage};
 pub use writer::{Step, Writer};
@@ -98,13 +99,28 @@ impl Journal {
     /// The id of a source by its name.
     #[must_use]
     pub fn source(&self, name: &str) -> Option<u32> {
-        place(&self.0.names.sources, name)
+        place(&self.0.known().names.sources, name)
     }
 
     /// The id of a destination by its name.
     #[must_use]
     pub fn destination(&self, name: &str) -> Option<u32> {
-        place(&self.0.names.destinations, name)
+        place(&self.0.known().names.destinations, name)
+    }
+
+    /// Takes in another list of sources and destinations while it runs. A new name gets an id that was never another
+    /// name's; a destination that is not in the list any more is parked, one that is again goes on where it was; what is
+    /// said of the others (backlog, hand-over) holds from now on.
+    ///
+    /// `tell` hears, from the writer's thread, when that is done, or why it was not; it must not block. Ids of new names
+    /// are to be asked for after that. It is dropped unheard only if the writer is.
+    pub fn configure(
+        &self,
+        sources: &[&str],
+        destinations: &[DestinationPlan],
+        tell: impl FnOnce(Result<(), ConfigureError>) + Send + 'static,
+    ) {
+        self.0.configure(sources, destinations, Box::new(tell));
     }
 
     /// Gives sequences to the records and queues them, all or none. The future tells when all of them are durable (at

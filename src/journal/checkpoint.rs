@@ -112,7 +112,8 @@ pub(crate) fn encode(writer: &Writer) -> Vec<u8> {
     let active = &writer.active;
     out.end(End { segment: active.number, offset: active.end, seq: active.last_seq });
     out.u64(shared.inbox().next_seq);
-    shared.names.encode(&mut out.0);
+    let known = shared.known();
+    known.names.encode(&mut out.0);
     {
         let index = shared.index();
         out.u64(index.segments.len() as u64);
@@ -127,8 +128,8 @@ pub(crate) fn encode(writer: &Writer) -> Vec<u8> {
             out.time(segment.last_accepted);
         }
     }
-    out.u64(shared.lanes.len() as u64);
-    for cell in &shared.lanes {
+    out.u64(known.lanes.len() as u64);
+    for cell in &known.lanes {
         let state = cell.state();
         // A lane that sees events early may be past some that this checkpoint does not know.
         out.u64(state.owed.live_floor().min(durable + 1));

@@ -100,6 +100,11 @@ impl Graves {
         Self { identity, names, epoch, size, segments_max, keep, segments: VecDeque::new(), next: 1 }
     }
 
+    /// Graves that are dug from now on open with this table of names.
+    pub(crate) fn rename(&mut self, names: &Names) {
+        self.names.clone_from(names);
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.segments.len() as u64 * self.size
     }
@@ -312,7 +317,7 @@ impl Graves {
         storage.sync_directory(DEAD)?;
         self.segments.pop_front();
         for (seq, destination) in dropped {
-            if let Some(cell) = shared.lanes.get(*destination as usize) {
+            if let Some(cell) = shared.known().lane(*destination) {
                 cell.state().dead.remove(*seq);
             }
         }
@@ -403,8 +408,9 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
 
 /// A page of letters of one destination.
 pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -> io::Result<Vec<DeadLetter>> {
-    let Some(cell) = shared.lanes.get(destination as usize) else { return Ok(Vec::new()) };
-    let dead = cell.state().dead.clone();
+    let Some(dead) = shared.known().lane(destination).map(|cell| cell.state().dead.clone()) else {
+        return Ok(Vec::new());
+    };
     let mut page = std::collections::BTreeMap::new();
     for grave in shared.graves() {
         grave.letters(|envelope, record, at| {

@@ -31,7 +31,7 @@ pub(crate) fn read(shared: &Shared) -> Health {
         dead_stripped: get(&figures.dead_stripped),
         dead_dropped: get(&figures.dead_dropped),
         dedup_entries: get(&figures.dedup_entries),
-        destinations: shared.lanes.iter().map(|cell| destination(shared, cell)).collect(),
+        destinations: shared.known().lanes.iter().map(|cell| destination(shared, cell)).collect(),
     }
 }
 
@@ -41,7 +41,7 @@ fn destination(shared: &Shared, cell: &super::lane::Cell) -> DestinationHealth {
     let mut health = DestinationHealth {
         destination: cell.id,
         name: std::sync::Arc::clone(&cell.name),
-        parked: cell.plan.is_none(),
+        parked: cell.plan().is_none(),
         owed: state.owed.bits().len(),
         oldest: Timestamp::ZERO,
         slots: u32::try_from(state.owed.slots()).unwrap_or(u32::MAX),

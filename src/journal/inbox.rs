@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::configure::Configure;
 use super::event::{Extra, Owing, Stored, Sums};
 use super::frame::{FIXED, Kind};
 use super::record::{Chunks, Refused, Target, Then};
@@ -105,6 +106,10 @@ pub(crate) struct Inbox {
     pub(crate) records: u32,
     pub(crate) plan: Plan,
     pub(crate) commands: Vec<Command>,
+    /// Names and plans that are to change, for the writer to take.
+    pub(crate) configure: Option<Configure>,
+    /// Such a change is under way.
+    pub(crate) configuring: bool,
     pub(crate) closed: bool,
     pub(crate) failed: bool,
     /// Somebody was refused for want of disk since the writer last looked.

@@ -57,7 +57,7 @@ pub struct Lane {
 
 impl Lane {
     pub(in crate::journal) fn take(shared: &Arc<Shared>, destination: u32) -> Option<Self> {
-        let cell = Arc::clone(shared.lanes.get(destination as usize)?);
+        let cell = Arc::clone(shared.known().lane(destination)?);
         if cell.taken.swap(true, Ordering::AcqRel) {
             return None;
         }

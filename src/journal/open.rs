@@ -18,7 +18,7 @@ use super::recovery::{self, Headers, Recovered};
 use super::repeats::Repeats;
 use super::replay::{LaneReplay, Replay};
 use super::segment::{DEAD, DEDUP, Header, Identity, LOG, Names, STATE, parse_spare, spare_name};
-use super::shared::{Parts, Shared};
+use super::shared::{Known, Parts, Shared};
 use super::storage::{Guard, Storage, read_full, write_all};
 use super::writer::{Erasing, House, Spare, Taken, Writer, open_segment, prepare, segment_of};
 use super::{DedupEntry, DestinationPlan, Journal, OpenError, Options, Parked, Report, StoreId};
@@ -295,8 +295,8 @@ impl Opening {
         let start = Header::length(&found.names);
         let plan = Plan { tail: active.end, free: 0, start, size: self.options.segment_size, hope: false };
         let inbox = Inbox { next_seq: found.next_seq, plan, ..Inbox::default() };
-        let parts =
-            Parts { store: self.identity.store, names: found.names, lanes, inbox, index, durable: found.next_seq - 1 };
+        let known = Known { names: found.names, lanes };
+        let parts = Parts { store: self.identity.store, known, inbox, index, durable: found.next_seq - 1 };
         let shared = Arc::new(Shared::new(self.options, self.clock, parts));
         for _ in &report.damage {
             shared.damaged();

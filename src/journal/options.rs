@@ -126,7 +126,38 @@ impl DestinationPlan {
             hand_over: HandOver::Stored,
         }
     }
+
+    /// Whether it is handed events before they are durable.
+    pub(crate) fn is_early(&self) -> bool {
+        self.hand_over == HandOver::Verified
+    }
 }
+
+/// Why sources and destinations could not be made known while the journal runs. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigureError {
+    /// Another change is under way.
+    Busy,
+    /// A new name begins a new segment, and there is no room for one.
+    Full,
+    /// There would be more names than a segment can open with.
+    Names,
+    /// The journal is closed, or can make nothing durable any more.
+    Ended,
+}
+
+impl fmt::Display for ConfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "the journal takes in another configuration at this moment",
+            Self::Full => "the journal has no room for a segment that opens with the new names",
+            Self::Names => "the journal knows so many names already that a segment cannot open with more",
+            Self::Ended => "the journal takes in nothing any more",
+        })
+    }
+}
+
+impl std::error::Error for ConfigureError {}
 
 /// Why a journal could not be opened.
 #[derive(Debug)]

@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::{ArcSwap, Guard};
+
 use super::dead::Grave;
 use super::event::{Stored, Sums};
 use super::inbox::Inbox;
@@ -26,8 +28,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
     pub(crate) store: StoreId,
-    pub(crate) names: Names,
-    pub(crate) lanes: Box<[Arc<Cell>]>,
+    known: ArcSwap<Known>,
     /// The highest sequence that is durable.
     pub(crate) durable: AtomicU64,
     pub(crate) figures: Figures,
@@ -41,6 +42,21 @@ pub(crate) struct Shared {
     outcomes: AtomicBool,
     /// The writer sleeps so long that outcomes must wake it.
     pub(crate) dozing: AtomicBool,
+}
+
+/// Who has an id: replaced as a whole by the writer, and only ever by a longer table.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) names: Names,
+    /// By the destination's id.
+    pub(crate) lanes: Box<[Arc<Cell>]>,
+}
+
+impl Known {
+    /// The lane of a destination.
+    pub(crate) fn lane(&self, destination: u32) -> Option<&Arc<Cell>> {
+        self.lanes.get(destination as usize)
+    }
 }
 
 /// Counters and gauges that no lock protects.
@@ -63,8 +79,7 @@ pub(crate) struct Figures {
 /// What an opening hands over.
 pub(crate) struct Parts {
     pub(crate) store: StoreId,
-    pub(crate) names: Names,
-    pub(crate) lanes: Box<[Arc<Cell>]>,
+    pub(crate) known: Known,
     pub(crate) inbox: Inbox,
     pub(crate) index: Index,
     pub(crate) durable: u64,
@@ -82,8 +97,7 @@ impl Shared {
             options,
             clock,
             store: parts.store,
-            names: parts.names,
-            lanes: parts.lanes,
+            known: ArcSwap::from_pointee(parts.known),
             durable: AtomicU64::new(parts.durable),
             figures: Figures { certain: AtomicU64::new(u64::MAX), ..Figures::default() },
             wake: Condvar::new(),
@@ -95,6 +109,16 @@ impl Shared {
             outcomes: AtomicBool::new(true),
             dozing: AtomicBool::new(false),
         }
+    }
+
+    /// Who has an id now. To be kept for a moment only.
+    pub(crate) fn known(&self) -> Guard<Arc<Known>> {
+        self.known.load()
+    }
+
+    /// The writer made a longer table durable.
+    pub(crate) fn knows(&self, known: Known) {
+        self.known.store(Arc::new(known));
     }
 
     pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -235,10 +259,9 @@ impl Shared {
         let seq = stored.seq;
         let targets = Arc::clone(&stored.targets);
         self.ring().push(stored);
+        let known = self.known();
         for target in &*targets {
-            let Some(cell) = self.lanes.get(target.destination as usize).filter(|cell| cell.is_early()) else {
-                continue;
-            };
+            let Some(cell) = known.lane(target.destination).filter(|cell| cell.is_early()) else { continue };
             let waker = {
                 let mut state = cell.state();
                 state.owed.owe(seq);
@@ -262,8 +285,9 @@ impl Shared {
         for waker in wakers {
             waker.wake();
         }
+        let known = self.known();
         for lane in touched {
-            let waker = self.lanes.get(lane as usize).and_then(|cell| cell.state().wake());
+            let waker = known.lane(lane).and_then(|cell| cell.state().wake());
             if let Some(waker) = waker {
                 waker.wake();
             }

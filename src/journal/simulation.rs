@@ -13,6 +13,7 @@
 //! there are.
 
 mod chance;
+mod configure;
 mod damage;
 mod exhaustive;
 mod house;

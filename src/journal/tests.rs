@@ -1,6 +1,7 @@
 //! Small scenarios on the memory storage, the writer driven by hand.
 
 mod codec;
+mod configure;
 mod disk;
 mod lanes;
 mod restart;

@@ -10,6 +10,7 @@
 
 mod batch;
 mod chores;
+mod configure;
 mod erase;
 mod expire;
 mod outcomes;
@@ -23,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::ConfigureError;
 use super::dead::Graves;
 use super::frame::Seal;
 use super::inbox::{Item, Plan};
@@ -130,6 +132,7 @@ pub(crate) struct House {
     pub(crate) batches: u32,
     pub(crate) ended: bool,
     pub(crate) helper: Option<chores::Helper>,
+    pub(crate) configuring: Option<configure::Configuring>,
 }
 
 /// An event that is to be erased.
@@ -204,7 +207,8 @@ impl Writer {
         self.shared.dozing.store(long, Ordering::SeqCst);
         let mut inbox = self.shared.inbox();
         let helped = self.house.helper.as_ref().is_some_and(chores::Helper::has_done);
-        let quiet = inbox.items.is_empty() && inbox.commands.is_empty() && !inbox.closed && !helped;
+        let asked = !inbox.commands.is_empty() || inbox.configure.is_some();
+        let quiet = inbox.items.is_empty() && !asked && !inbox.closed && !helped;
         if quiet && !(long && self.shared.has_outcomes()) {
             inbox.asleep = true;
             let sleep = until.since(now).max(std::time::Duration::from_millis(1));
@@ -220,6 +224,9 @@ impl Writer {
         let closing = self.collect();
         if self.house.must_roll {
             self.replace()?;
+            return Ok(Step::Worked);
+        }
+        if self.configure_chore(now)? {
             return Ok(Step::Worked);
         }
         if std::mem::take(&mut self.house.chore_turn) && self.chore(now)? {
@@ -273,7 +280,11 @@ impl Writer {
         }
         let starved = std::mem::take(&mut inbox.starved);
         let commands = std::mem::take(&mut inbox.commands);
+        let configure = inbox.configure.take();
         drop(inbox);
+        if let Some(asked) = configure {
+            self.house.configuring = Some(configure::Configuring::new(asked));
+        }
         if starved {
             self.house.survey_due = Timestamp::ZERO;
         }
@@ -325,7 +336,7 @@ impl Writer {
 
     fn lanes_have_outcomes(&self) -> bool {
         let durable = self.shared.durable.load(Ordering::Acquire);
-        self.shared.lanes.iter().any(|cell| cell.state().outcomes.has_durable(durable))
+        self.shared.known().lanes.iter().any(|cell| cell.state().outcomes.has_durable(durable))
     }
 
     /// Nothing can be made durable any more: says so to everybody who waits.
@@ -336,6 +347,7 @@ impl Writer {
             inbox.failed = true;
             std::mem::take(&mut inbox.items)
         };
+        self.refuse_change(ConfigureError::Ended);
         let left = self.taken.items.split_off(self.taken.next);
         let mut upto = 0;
         let mut voids = Vec::new();

@@ -177,11 +177,11 @@ impl Owed {
         self.returned.insert(seq, (attempts, slotless));
     }
 
-    /// Everything in flight is given back, except what `keep` says.
+    /// Everything in flight is given back, except what `keep` says of the sequence it was taken under.
     pub(crate) fn give_all_back(&mut self, keep: impl Fn(u64) -> bool) {
-        let flying: Vec<(u64, u64)> = self.flying.iter().map(|(taken, now)| (*taken, *now)).collect();
-        for (taken, now) in flying {
-            if !keep(now)
+        let flying: Vec<u64> = self.flying.keys().copied().collect();
+        for taken in flying {
+            if !keep(taken)
                 && let Some(seq) = self.land(taken)
             {
                 self.give_back(seq, 0, Some(Timestamp::ZERO));

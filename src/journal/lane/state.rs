@@ -5,11 +5,12 @@
 //! Must not know: who asks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use roaring::RoaringTreemap;
 
@@ -27,24 +28,59 @@ use crate::journal::shared::Shared;
 pub(crate) struct Cell {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
-    /// `None`: parked.
-    pub(crate) plan: Option<DestinationPlan>,
+    plan: ArcSwapOption<DestinationPlan>,
+    /// It is shown the sequences from here on, and below there, before they are durable.
+    shown_from: AtomicU64,
+    shown_until: AtomicU64,
     pub(crate) taken: AtomicBool,
     state: Mutex<State>,
 }
 
 impl Cell {
     pub(crate) fn new(id: u32, name: Arc<str>, plan: Option<DestinationPlan>, state: State) -> Self {
-        Self { id, name, plan, taken: AtomicBool::new(false), state: Mutex::new(state) }
+        let until = if plan.as_ref().is_some_and(DestinationPlan::is_early) { u64::MAX } else { 0 };
+        Self {
+            id,
+            name,
+            plan: ArcSwapOption::new(plan.map(Arc::new)),
+            shown_from: AtomicU64::new(0),
+            shown_until: AtomicU64::new(until),
+            taken: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// What the configuration says of it; `None`: parked.
+    pub(crate) fn plan(&self) -> Option<Arc<DestinationPlan>> {
+        self.plan.load_full()
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it sees events before they are durable.
+    /// Whether it sees events before they are durable: what is appended from now on.
     pub(crate) fn is_early(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.hand_over == crate::journal::HandOver::Verified)
+        self.shown_until.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    /// Whether it was shown this sequence when that was appended. For the writer, of what is not durable yet.
+    pub(crate) fn was_shown(&self, seq: u64) -> bool {
+        (self.shown_from.load(Ordering::Relaxed)..self.shown_until.load(Ordering::Relaxed)).contains(&seq)
+    }
+
+    /// Goes by another plan from now on. The inbox is locked; `unwritten` is the first sequence that is not durable yet,
+    /// `next` the first that is not given out. Whether it is to be shown what lies between.
+    pub(crate) fn replan(&self, plan: Option<DestinationPlan>, unwritten: u64, next: u64) -> bool {
+        let (was, will) = (self.is_early(), plan.as_ref().is_some_and(DestinationPlan::is_early));
+        self.plan.store(plan.map(Arc::new));
+        if will && !was {
+            self.shown_from.store(unwritten, Ordering::Relaxed);
+            self.shown_until.store(u64::MAX, Ordering::Relaxed);
+        } else if was && !will {
+            self.shown_until.store(next, Ordering::Relaxed);
+        }
+        will && !was
     }
 }
 
@@ -80,6 +116,8 @@ pub(crate) struct State {
     pub(crate) dead: RoaringTreemap,
     pub(crate) died: u64,
     pub(crate) expired: u64,
+    /// In flight, because their letters are being written, by the sequence they were taken under.
+    dying: BTreeSet<u64>,
     /// In flight, and erased meanwhile.
     erased: BTreeSet<u64>,
     fetched: BTreeMap<u64, Stored>,
@@ -279,12 +317,19 @@ impl State {
 
     /// Hands an event to the writer to become a dead letter; it stays owed, and in flight, until its letter is durable.
     pub(crate) fn bury(&mut self, dying: Dying) {
-        self.owed.take(dying.stored.seq);
+        self.set_aside(dying.stored.seq);
         self.outcomes.dying.push(dying);
+    }
+
+    /// It stays owed, and in flight, until its letter is durable, whoever owns the lane meanwhile.
+    pub(crate) fn set_aside(&mut self, seq: u64) {
+        self.owed.take(seq);
+        self.dying.insert(seq);
     }
 
     /// Its letter is durable.
     pub(crate) fn buried(&mut self, seq: u64, death: Death) {
+        self.dying.remove(&seq);
         if let Some(now) = self.owed.land(seq) {
             self.owed.release(now);
             self.outcomes.dead.push(Dead { seq: now, letter: seq, death });
@@ -301,6 +346,7 @@ impl State {
         let live = self.owed.live();
         self.owed = Owed::restored(RoaringTreemap::new(), live);
         self.fetched.clear();
+        self.dying.clear();
         self.outcomes = Outcomes { dropped: true, ..Outcomes::default() };
     }
 
@@ -323,8 +369,7 @@ impl State {
 
     /// The owner of the lane is gone.
     pub(super) fn leave(&mut self) {
-        let dying: Vec<u64> = self.outcomes.dying.iter().map(|dying| dying.stored.seq).collect();
-        self.owed.give_all_back(|seq| dying.contains(&seq));
+        self.owed.give_all_back(|taken| self.dying.contains(&taken));
         self.fetched.clear();
         self.reading_live = false;
         self.reading_late = false;

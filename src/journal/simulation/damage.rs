@@ -13,7 +13,7 @@ use super::amounts;
 use super::chance::Chance;
 use super::house::House;
 use super::lying::Stop;
-use super::model::{Fate, Model};
+use super::model::{DESTINATIONS, Fate, Model};
 use super::platter::Survival;
 use super::program::{self, Deed, Recipe, Shape};
 use super::seeded::one_of_each;
@@ -146,7 +146,7 @@ impl Damaged {
 fn look(world: &World, hit: u64, damage: Damage) -> Result<Damaged, Finding> {
     let copy = world.storage.fork(3);
     let (clock, hand) = Clock::manual(world.clock.now());
-    let (mut house, report) = House::open(&copy, &world.options, &clock, &world.plans, None)
+    let (mut house, report) = House::open(&copy, &world.options, &clock, &world.plans, [true; DESTINATIONS])
         .map_err(|error| format!("the journal refused to open: {error}"))?;
     let view = house.drain(&hand, &clock)?;
     let mut model = world.model.clone();

@@ -219,6 +219,11 @@ fn carrying_forward_survives_a_crash_at_every_call() {
 }
 
 #[test]
+fn changes_of_the_configuration_survive_a_crash_at_every_call() {
+    check("destinations come, go and come back");
+}
+
+#[test]
 fn erasing_survives_a_crash_at_every_call() {
     check("erased while it is owed, dead and in hand");
 }

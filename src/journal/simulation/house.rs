@@ -9,12 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::lying::Lying;
-use super::model::{Buried, EAGER, Fate, Model, Seen, View};
+use super::model::{Buried, DESTINATIONS, Fate, Model, Seen, View};
 use super::wait::{Fates, Waiting};
 use super::world::{Finding, NAMES};
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::journal::{
-    Delivery, DestinationPlan, Journal, Lane, OpenError, Options, Report, Settlement, Step, Taken, Writer,
+    Delivery, DestinationPlan, HandOver, Journal, Lane, OpenError, Options, Report, Settlement, Step, Taken, Writer,
 };
 
 /// How many turns a lane gets to give what it owes.
@@ -47,6 +47,8 @@ pub(super) struct House {
     pub(super) released: BTreeSet<(usize, usize)>,
     /// The storage fails on purpose.
     pub(super) failing: bool,
+    /// Which destinations have seen events early since this opening.
+    pub(super) eager: [bool; DESTINATIONS],
 }
 
 impl House {
@@ -56,17 +58,17 @@ impl House {
         options: &Options,
         clock: &Clock,
         plans: &[DestinationPlan],
-        parked: Option<usize>,
+        named: [bool; DESTINATIONS],
     ) -> Result<(Self, Report), OpenError> {
         let storage = Arc::new(storage.clone());
-        let named = |(place, _): &(usize, &DestinationPlan)| parked != Some(*place);
+        let is_named = |(place, _): &(usize, &DestinationPlan)| named[*place];
+        let early = |place: usize| named[place] && plans[place].hand_over == HandOver::Verified;
+        let eager = std::array::from_fn(early);
         let plans: Vec<DestinationPlan> =
-            plans.iter().enumerate().filter(named).map(|(_, plan)| plan.clone()).collect();
+            plans.iter().enumerate().filter(is_named).map(|(_, plan)| plan.clone()).collect();
         let (journal, writer, report) = Journal::open(storage, options.clone(), clock.clone(), &["source"], &plans)?;
         let ids: Vec<u32> = NAMES.iter().map(|name| journal.destination(name).unwrap_or(u32::MAX)).collect();
-        let lane = |(place, id): (usize, &u32)| {
-            (parked != Some(place)).then(|| journal.lane(*id).expect("nobody took it before"))
-        };
+        let lane = |(place, id): (usize, &u32)| named[place].then(|| journal.lane(*id).expect("nobody took it before"));
         let lanes = ids.iter().enumerate().map(lane).collect();
         let source = journal.source("source").expect("it was named");
         let house = Self {
@@ -85,6 +87,7 @@ impl House {
             stale: BTreeSet::new(),
             released: BTreeSet::new(),
             failing: false,
+            eager,
         };
         Ok((house, report))
     }
@@ -139,11 +142,11 @@ impl House {
             let (seq, first, until) = (delivery.seq, delivery.origin_seq, known.not_before);
             return Err(format!("event {event} came before its time {until}, as {seq}, first {first}, at {now}"));
         }
-        if lane != EAGER && early {
+        if !self.eager[lane] && early {
             return Err(format!("event {event} came to destination {lane} before it was durable"));
         }
         // What is written again after a failed sync may be handed over again before it is durable.
-        if lane == EAGER && self.failing {
+        if self.eager[lane] && self.failing {
             self.in_hand.insert((lane, event));
             return Ok(event);
         }

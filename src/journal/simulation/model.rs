@@ -14,11 +14,13 @@ use crate::clock::Timestamp;
 use crate::journal::{Delivery, Tenants};
 
 /// The destinations of every simulated house.
-pub(super) const DESTINATIONS: usize = 3;
-/// The destination that is handed events before they are durable.
+pub(super) const DESTINATIONS: usize = 4;
+/// The destination that is handed events before they are durable, until the configuration says otherwise.
 pub(super) const EAGER: usize = 1;
 /// The destination whose backlog is never given up.
 pub(super) const ESSENTIAL: usize = 2;
+/// The destination that the first configuration does not know.
+pub(super) const LATE: usize = 3;
 
 /// With more bytes of dead letters than this, some may have lost theirs to space.
 const DEAD_BYTES: usize = 100 << 10;

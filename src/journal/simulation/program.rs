@@ -28,6 +28,10 @@ pub(super) enum Deed {
     Erase(u16),
     /// Releases all that one destination is owed.
     Drop(usize),
+    /// Configures these destinations, a bit for each, some of them to see events early, and perhaps a new one besides.
+    Configure { named: u8, eager: u8, extra: bool },
+    /// Takes all that is owed and settles it.
+    Drain,
     /// Time passes.
     Pass(Duration),
     /// Closes the journal in peace and opens it again.
@@ -92,7 +96,7 @@ pub(super) fn program(chance: &mut Chance, recipe: Recipe) -> Vec<Deed> {
 }
 
 fn deed(chance: &mut Chance, recipe: Recipe) -> Deed {
-    match chance.below(20) {
+    match chance.below(21) {
         0..=6 => {
             let count = if chance.once_in(3) { chance.between(2, 5) } else { 1 };
             Deed::Append((0..count).map(|_| shape(chance, recipe)).collect())
@@ -108,6 +112,12 @@ fn deed(chance: &mut Chance, recipe: Recipe) -> Deed {
         17 => Deed::Pass(time(chance, recipe)),
         18 if chance.once_in(3) => Deed::Erase(u16::try_from(chance.below(1000)).expect("small")),
         18 => Deed::Retry,
+        19 => Deed::Configure {
+            named: u8::try_from(chance.below(1 << DESTINATIONS)).expect("a few bits")
+                | if chance.once_in(2) { 0b1000 } else { 0 },
+            eager: u8::try_from(chance.below(1 << DESTINATIONS)).expect("a few bits"),
+            extra: chance.once_in(2),
+        },
         _ => match chance.below(4) {
             0 => Deed::Reopen,
             1 => Deed::Kill,
@@ -152,7 +162,7 @@ fn shape(chance: &mut Chance, recipe: Recipe) -> Shape {
         head: chance.index(200),
         body: usize::try_from(body.min(recipe.body_max)).expect("small"),
         // An event that nobody is owed is rare.
-        targets: if targets == 0 && !chance.once_in(4) { 0b111 } else { targets },
+        targets: if targets == 0 && !chance.once_in(4) { 0b1111 } else { targets },
         buffered: chance.once_in(6),
         split: chance.once_in(4),
         delay: if chance.once_in(6) { u16::try_from(chance.below(3000)).expect("small") } else { 0 },

@@ -69,7 +69,9 @@ pub(super) fn live(seed: u64, faults: Faults, forgets_directories: bool) -> Resu
         let plan = Plan { forgets_directories, ..plan(flavour, world.storage.calls(), &mut chance) };
         world.failing = !plan.failures.is_empty() || plan.capacity > 0 || plan.unreadable > 0;
         // A destination may leave the configuration for a life; what it is owed waits for it.
-        world.parked = (life > 0 && chance.once_in(5)).then(|| chance.index(DESTINATIONS));
+        if life > 0 && chance.once_in(5) {
+            world.named[chance.index(DESTINATIONS)] = false;
+        }
         world.storage.note(format!("{plan:?}"));
         world.storage.plan(plan);
         let ended = one_life(&mut world, flavour, &mut chance);
@@ -89,7 +91,7 @@ pub(super) fn live(seed: u64, faults: Faults, forgets_directories: bool) -> Resu
         world.storage.note(format!("{ended:?}, {stop:?}"));
         world.storage.plan(Plan::default());
         world.failing = false;
-        world.parked = None;
+        world.named = [true; DESTINATIONS];
         let judged = world.check();
         judged.map_err(|finding| format!("{finding}\n  after life {life}, which ended {ended:?}, then {stop:?}"))?;
     }
@@ -109,6 +111,7 @@ fn one_life(world: &mut World, flavour: Flavour, chance: &mut Chance) -> Result<
     };
     let deeds = program::program(chance, recipe);
     let ended = world.run(&deeds)?;
+    let ended = if ended == Ended::Whole && !world.failing && chance.once_in(2) { world.drain()? } else { ended };
     if ended == Ended::Whole && chance.once_in(3) { world.close() } else { Ok(ended) }
 }
 

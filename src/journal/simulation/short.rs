@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Deed>)> {
         ("buffered and checkpointed", buffered()),
         ("one poison event is carried forward", carried()),
         ("erased while it is owed, dead and in hand", erased()),
+        ("destinations come, go and come back", configured()),
     ]
 }
 
@@ -113,6 +114,28 @@ fn erased() -> Vec<Deed> {
         Deed::Flush,
         Deed::Erase(0),
         append(100, 0b001),
+        Deed::Flush,
+    ]
+}
+
+/// One leaves with a backlog, one comes for the first time behind somebody else's id, one changes when it is shown
+/// events; then the first one is back.
+fn configured() -> Vec<Deed> {
+    vec![
+        append(300, 0b0111),
+        Deed::Flush,
+        append(200, 0b0111),
+        Deed::Configure { named: 0b1110, eager: 0b0000, extra: true },
+        append(400, 0b1111),
+        Deed::Write(1),
+        Deed::Configure { named: 0b1110, eager: 0b1000, extra: false },
+        append(500, 0b1110),
+        deliver(3, How::Again),
+        Deed::Flush,
+        Deed::Configure { named: 0b1111, eager: 0b0010, extra: true },
+        append(100, 0b1111),
+        Deed::Drain,
+        append(17, 0b1001),
         Deed::Flush,
     ]
 }

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use super::house::House;
 use super::lying::{Lying, Stop};
-use super::model::{DESTINATIONS, EAGER, ESSENTIAL, Erased, Fate, Known, Model, Owed};
+use super::model::{DESTINATIONS, EAGER, ESSENTIAL, Erased, Fate, Known, LATE, Model, Owed};
 use super::program::{Deed, How, Shape};
 use super::wait::{Waiting, record};
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::journal::{DestinationPlan, HandOver, Options, Refused, Settlement, Step};
 
 /// The names of the destinations; their numbers are their places here.
-pub(super) const NAMES: [&str; DESTINATIONS] = ["first", "eager", "essential"];
+pub(super) const NAMES: [&str; DESTINATIONS] = ["first", "eager", "essential", "late"];
 
 /// A finding: what the journal did that it must not.
 pub(super) type Finding = String;
@@ -44,8 +44,10 @@ pub(super) struct World {
     pub(super) clock: Clock,
     /// The storage fails on purpose: refusals and giving up are no findings.
     pub(super) failing: bool,
-    /// The destination that is not configured now.
-    pub(super) parked: Option<usize>,
+    /// Which destinations are configured now.
+    pub(super) named: [bool; DESTINATIONS],
+    /// How many names were made up.
+    pub(super) extras: u32,
     /// The destinations whose backlog is being released.
     dropping: [bool; DESTINATIONS],
     /// Files were damaged on purpose: reports of damage are no findings.
@@ -71,7 +73,8 @@ impl World {
             hand,
             clock,
             failing,
-            parked: None,
+            named: std::array::from_fn(|place| place != LATE),
+            extras: 0,
             dropping: [false; DESTINATIONS],
             damaged,
             house: None,
@@ -80,7 +83,7 @@ impl World {
 
     /// Opens the journal; `false` if it could not be opened for a reason that is the machine's.
     pub(super) fn open(&mut self) -> Result<bool, Finding> {
-        match House::open(&self.storage, &self.options, &self.clock, &self.plans, self.parked) {
+        match House::open(&self.storage, &self.options, &self.clock, &self.plans, self.named) {
             Ok((mut house, report)) => {
                 house.failing = self.failing;
                 if !self.damaged && !report.damage.is_empty() {
@@ -127,6 +130,8 @@ impl World {
                 self.hand.advance(*time);
                 Ended::Whole
             }
+            Deed::Configure { named, eager, extra } => self.configure(*named, *eager, *extra)?,
+            Deed::Drain => self.drain()?,
             Deed::Reopen => self.reopen()?,
             Deed::Kill => {
                 self.restart(Stop::Kill);
@@ -140,7 +145,7 @@ impl World {
         Ok(gone)
     }
 
-    fn house(&mut self) -> &mut House {
+    pub(super) fn house(&mut self) -> &mut House {
         self.house.as_mut().expect("a program runs on an open journal")
     }
 
@@ -148,7 +153,7 @@ impl World {
         let mut events = Vec::with_capacity(shapes.len());
         for shape in shapes {
             let owed: [Owed; DESTINATIONS] = std::array::from_fn(|place| {
-                if shape.targets >> place & 1 == 0 || self.parked == Some(place) {
+                if shape.targets >> place & 1 == 0 || !self.named[place] {
                     Owed::Never
                 } else if self.dropping[place] {
                     Owed::Settled
@@ -207,7 +212,7 @@ impl World {
 
     /// Releases a backlog; what is offered until the writer did it may go with it or not.
     fn release(&mut self, destination: usize) -> Ended {
-        if self.parked == Some(destination) {
+        if !self.named[destination] {
             return Ended::Whole;
         }
         let house = self.house();
@@ -238,7 +243,7 @@ impl World {
     }
 
     /// Lets the writer work until it is idle; then what was to be erased is gone from every file.
-    fn flush(&mut self) -> Result<Ended, Finding> {
+    pub(super) fn flush(&mut self) -> Result<Ended, Finding> {
         let asked = self.model.events.iter().any(|known| known.erased != Erased::No);
         let mut ended = self.write(u32::MAX)?;
         for _ in 0..if asked { 3 } else { 0 } {
@@ -259,7 +264,7 @@ impl World {
     }
 
     /// Lets the writer work for so many rounds, or until it has nothing to do.
-    fn write(&mut self, rounds: u32) -> Result<Ended, Finding> {
+    pub(super) fn write(&mut self, rounds: u32) -> Result<Ended, Finding> {
         for _ in 0..rounds.min(10_000) {
             match self.house().writer.step() {
                 Step::Worked => {}
@@ -333,7 +338,7 @@ impl World {
 
     fn deliver(&mut self, lane: usize, most: u8, how: How) -> Result<Ended, Finding> {
         self.collect()?;
-        if self.parked == Some(lane) {
+        if !self.named[lane] {
             return Ok(Ended::Whole);
         }
         let now = self.clock.now();
@@ -350,7 +355,7 @@ impl World {
         Ok(Ended::Whole)
     }
 
-    fn settle_kept(&mut self, how: How) -> Result<Ended, Finding> {
+    pub(super) fn settle_kept(&mut self, how: How) -> Result<Ended, Finding> {
         if how == How::Keep {
             return Ok(Ended::Whole);
         }
@@ -360,7 +365,7 @@ impl World {
         Ok(Ended::Whole)
     }
 
-    fn settle(&mut self, lane: usize, event: usize, delivery: crate::journal::Delivery, how: How) {
+    pub(super) fn settle(&mut self, lane: usize, event: usize, delivery: crate::journal::Delivery, how: How) {
         let now = self.clock.now();
         let attempt = delivery.attempt + 1;
         let answer = self.model.events[event].head.slice(..self.model.events[event].head.len().min(20));
@@ -459,7 +464,8 @@ impl World {
             hand,
             clock,
             failing: self.failing,
-            parked: self.parked,
+            named: self.named,
+            extras: self.extras,
             dropping: [false; DESTINATIONS],
             damaged: self.damaged,
             house: None,
@@ -471,7 +477,7 @@ impl World {
         let copy = self.storage.fork(self.storage.calls());
         let before = copy.calls();
         let (clock, hand) = Clock::manual(self.clock.now());
-        let (mut house, report) = House::open(&copy, &self.options, &clock, &self.plans, None)
+        let (mut house, report) = House::open(&copy, &self.options, &clock, &self.plans, [true; DESTINATIONS])
             .map_err(|error| format!("the journal refused to open: {error}"))?;
         if !self.damaged && !report.damage.is_empty() {
             return Err(format!("a crash was reported as damage: {:?}", report.damage));

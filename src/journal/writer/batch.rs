@@ -238,8 +238,9 @@ impl Writer {
 
     /// Each target owes it from now on.
     fn owe(&self, item: &Item, touched: &mut Vec<u32>) {
+        let known = self.shared.known();
         for target in &*item.targets {
-            let Some(cell) = self.shared.lanes.get(target.destination as usize) else { continue };
+            let Some(cell) = known.lane(target.destination) else { continue };
             if let Some(from) = item.carried_from {
                 let mut state = cell.state();
                 if !state.owed.carry(from, item.seq, self.shared.slot_bounds()) {
@@ -247,7 +248,7 @@ impl Writer {
                     state.outcomes.delivered.push(item.seq);
                     self.shared.outcome_noted();
                 }
-            } else if !cell.is_early() {
+            } else if !cell.was_shown(item.seq) {
                 cell.state().owed.owe(item.seq);
             }
             if !touched.contains(&target.destination) {
@@ -341,10 +342,9 @@ impl Writer {
     /// Lanes that were shown the record before it was durable are owed it no more.
     fn forget_early(&self, place: usize) {
         let item = &self.taken.items[place];
+        let known = self.shared.known();
         for target in &*item.targets {
-            let Some(cell) = self.shared.lanes.get(target.destination as usize).filter(|cell| cell.is_early()) else {
-                continue;
-            };
+            let Some(cell) = known.lane(target.destination).filter(|cell| cell.was_shown(item.seq)) else { continue };
             let mut state = cell.state();
             state.owed.release(item.seq);
             state.outcomes.forget(item.seq);
@@ -382,13 +382,15 @@ impl Writer {
             stored.origin_seq = seq;
             self.shared.ring().push(stored);
         }
+        let known = self.shared.known();
         for target in &*targets {
-            let Some(cell) = self.shared.lanes.get(target.destination as usize).filter(|cell| cell.is_early()) else {
-                continue;
-            };
+            let Some(cell) = known.lane(target.destination).filter(|cell| cell.was_shown(old)) else { continue };
             let mut state = cell.state();
             state.outcomes.forget(old);
-            if !state.owed.carry(old, seq, self.shared.slot_bounds()) {
+            if !cell.is_early() {
+                // It waits for the sync by now, and becomes owed under its new sequence then.
+                state.owed.release(old);
+            } else if !state.owed.carry(old, seq, self.shared.slot_bounds()) {
                 state.outcomes.delivered.push(seq);
                 self.house.outcomes_left = true;
             }

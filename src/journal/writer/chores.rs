@@ -241,7 +241,7 @@ impl Writer {
                 let (done, left) = dying.split_at(count);
                 self.house.dying = left.to_vec();
                 for dying in done {
-                    if let Some(cell) = self.shared.lanes.get(dying.death.destination as usize) {
+                    if let Some(cell) = self.shared.known().lane(dying.death.destination) {
                         cell.state().buried(dying.stored.seq, dying.death);
                     }
                 }
@@ -262,7 +262,7 @@ impl Writer {
                 self.house.erasing.push(Erasing { event_id, later, stated: false });
             }
             Command::Drop(destination) => {
-                if let Some(cell) = self.shared.lanes.get(destination as usize) {
+                if let Some(cell) = self.shared.known().lane(destination) {
                     cell.state().drop_all();
                     self.shared.outcome_noted();
                 }

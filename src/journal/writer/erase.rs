@@ -34,7 +34,7 @@ impl Writer {
     }
 
     /// Every sequence below is written or void.
-    fn next_unwritten(&self) -> u64 {
+    pub(super) fn next_unwritten(&self) -> u64 {
         let next = self.taken.items.get(self.taken.next).map(|item| item.seq);
         next.unwrap_or_else(|| {
             let inbox = self.shared.inbox();
@@ -49,7 +49,7 @@ impl Writer {
         let mut erasing: Vec<super::Erasing> = self.house.erasing.extract_if(.., due).collect();
         let ids: Vec<[u8; 16]> = erasing.iter().map(|erasing| erasing.event_id).collect();
         self.shared.ring().retain(|stored| !ids.contains(&stored.event_id));
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             cell.state().erase(&ids);
         }
         let segments: Vec<Segment> = self.shared.index().segments.iter().cloned().collect();
@@ -79,7 +79,7 @@ impl Writer {
     /// What was erased is owed to nobody any more: bare letters say so.
     fn release_erased(&self, events: Vec<Stored>, now: Timestamp) {
         for stored in events {
-            for cell in &self.shared.lanes {
+            for cell in &self.shared.known().lanes {
                 cell.state().mark_erased(stored.seq);
             }
             let missing = Missing { seq: stored.seq, erased: true, known: Some(stored) };

@@ -21,7 +21,7 @@ impl Writer {
         if !self.house.dying.is_empty() {
             return false;
         }
-        for lane in 0..self.shared.lanes.len() {
+        for lane in 0..self.house.age_due.len() {
             if self.expire_lane(lane, now) {
                 return true;
             }
@@ -34,8 +34,8 @@ impl Writer {
         if now < due && due.since(now) <= LOOK_AGAIN {
             return false;
         }
-        let cell = &self.shared.lanes[lane];
-        let Some(plan) = cell.plan.as_ref().filter(|plan| !plan.essential) else { return false };
+        let Some(cell) = self.shared.known().lanes.get(lane).cloned() else { return false };
+        let Some(plan) = cell.plan().filter(|plan| !plan.essential) else { return false };
         let (age, size, id) = (plan.backlog_age, plan.backlog_size, cell.id);
         let expired = self.expire_oldest(id, age, size, now);
         if !expired {
@@ -46,7 +46,7 @@ impl Writer {
     }
 
     fn expire_oldest(&mut self, lane: u32, age: Duration, size: u64, now: Timestamp) -> bool {
-        let Some(cell) = self.shared.lanes.get(lane as usize) else { return false };
+        let Some(cell) = self.shared.known().lane(lane).cloned() else { return false };
         let Some(seq) = cell.state().owed.oldest_until(self.active.last_seq, 1).first().copied() else { return false };
         let Some(segment) = self.shared.segment_of(seq) else { return false };
         let backlog = if size == u64::MAX { 0 } else { self.backlog(lane) };
@@ -66,7 +66,7 @@ impl Writer {
 
     /// About how many bytes the events take that a destination is owed.
     fn backlog(&self, lane: u32) -> u64 {
-        let Some(cell) = self.shared.lanes.get(lane as usize) else { return 0 };
+        let Some(cell) = self.shared.known().lane(lane).cloned() else { return 0 };
         let state = cell.state();
         let owed = state.owed.bits();
         let index = self.shared.index();
@@ -86,7 +86,7 @@ impl Writer {
         reason: u16,
         mut past: impl FnMut(&Stored) -> bool,
     ) -> bool {
-        let Some(cell) = self.shared.lanes.get(lane as usize) else { return false };
+        let Some(cell) = self.shared.known().lane(lane).cloned() else { return false };
         let wants = cell.state().owed.oldest_until(segment.last_seq, WANTS);
         let Ok(found) = events(segment, &wants, PIECE) else { return false };
         let mut any = false;
@@ -103,7 +103,7 @@ impl Writer {
             }
             let (_, attempts) = state.owed.waits(stored.seq);
             let death = Death { destination: lane, attempts, at: now, status: 0, reason, answer: 0 };
-            state.owed.take(stored.seq);
+            state.set_aside(stored.seq);
             self.house.dying.push(Dying { stored, death, answer: bytes::Bytes::new(), bare: false });
             any = true;
         }

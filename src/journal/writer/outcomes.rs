@@ -66,7 +66,7 @@ impl Writer {
         self.house.outcome_due = None;
         let durable = self.shared.durable.load(Ordering::Acquire);
         let (mut more, mut letters) = (false, false);
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             if written.out.len() > ENOUGH {
                 more = true;
                 break;
@@ -102,7 +102,7 @@ impl Writer {
     /// The batch was not written.
     pub(super) fn put_back(&mut self, written: Written) {
         for (lane, outcomes) in written.lanes {
-            if let Some(cell) = self.shared.lanes.get(lane as usize) {
+            if let Some(cell) = self.shared.known().lane(lane) {
                 cell.state().outcomes.put_back(outcomes);
             }
         }

@@ -120,7 +120,7 @@ impl Writer {
             before: End { segment: self.active.number, offset: self.active.end, seq: self.active.last_seq },
             oldest,
             segment_size: self.shared.options.segment_size,
-            names: self.shared.names.clone(),
+            names: self.names(),
             cuts: Vec::new(),
         };
         let active = open_segment(&*self.storage, spare, &header, self.seal(header.number))?;

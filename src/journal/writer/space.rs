@@ -42,7 +42,7 @@ impl Writer {
     /// The oldest sequence that anybody is owed, or of which something final is not on disk.
     fn floor(&self) -> u64 {
         let mut floor = u64::MAX;
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             let state = cell.state();
             let oldest = state.owed.oldest().into_iter().chain(state.outcomes.oldest()).min();
             floor = floor.min(oldest.unwrap_or(u64::MAX));
@@ -89,9 +89,11 @@ impl Writer {
         let house = &self.house;
         let under_way = house.making > 0 || !house.carrying.is_empty() || !house.dying.is_empty();
         let backlog = |cell: &Arc<crate::journal::lane::Cell>| {
-            cell.plan.as_ref().is_some_and(|plan| !plan.essential) && cell.state().owed.oldest().is_some()
+            cell.plan().is_some_and(|plan| !plan.essential) && cell.state().owed.oldest().is_some()
         };
-        under_way || self.history() >= 2 * self.shared.options.segment_size || self.shared.lanes.iter().any(backlog)
+        under_way
+            || self.history() >= 2 * self.shared.options.segment_size
+            || self.shared.known().lanes.iter().any(backlog)
     }
 
     /// One step towards the spares that should be ready.
@@ -243,7 +245,7 @@ impl Writer {
 
     fn owed_by_any(&self) -> RoaringTreemap {
         let mut all = RoaringTreemap::new();
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             all |= cell.state().owed.bits();
         }
         all
@@ -265,7 +267,7 @@ impl Writer {
     /// Carries some of what the segment still owes to the end of the log: same event, only the targets that are owed.
     fn carry(&mut self, segment: &Segment, now: Timestamp) -> bool {
         let mut wants = BTreeSet::new();
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             let state = cell.state();
             let mut owed = state.owed.bits().iter();
             owed.advance_to(segment.first_seq);
@@ -290,7 +292,7 @@ impl Writer {
     fn carry_one(&mut self, mut stored: Stored) -> bool {
         let from = stored.seq;
         let mut owing = Vec::new();
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             let state = cell.state();
             if state.owed.contains(from) {
                 let (at, attempts) = state.owed.waits(from);
@@ -314,7 +316,7 @@ impl Writer {
     /// Tells every lane that is owed it; whether any is.
     pub(super) fn lose(&self, missing: &crate::journal::lane::Missing, now: Timestamp) -> bool {
         let mut any = false;
-        for cell in &self.shared.lanes {
+        for cell in &self.shared.known().lanes {
             let copy = crate::journal::lane::Missing {
                 seq: missing.seq,
                 erased: missing.erased,
@@ -332,12 +334,11 @@ impl Writer {
     /// At the bound, with no history left: the oldest backlog of a non-essential destination becomes dead letters.
     fn give_up_backlog(&mut self, now: Timestamp) -> bool {
         let oldest = |cell: &Arc<crate::journal::lane::Cell>| {
-            let plan = cell.plan.as_ref().filter(|plan| !plan.essential)?;
-            let _: &crate::journal::DestinationPlan = plan;
+            cell.plan().filter(|plan| !plan.essential)?;
             let seq = cell.state().owed.oldest_until(u64::MAX, 1).first().copied()?;
             Some((seq, cell.id))
         };
-        let Some((seq, lane)) = self.shared.lanes.iter().filter_map(oldest).min() else { return false };
+        let Some((seq, lane)) = self.shared.known().lanes.iter().filter_map(oldest).min() else { return false };
         let Some(segment) = self.shared.segment_of(seq) else { return false };
         self.expire(lane, &segment, now, dead_reason::SPACE, |_| true)
     }
