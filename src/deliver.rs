@@ -59,8 +59,36 @@ pub struct House {
 /// `metrics` are to be made with [`ENDINGS`] for outcomes.
 ///
 /// Nothing is delivered any more once the task that is returned has ended: only a panic ends it before the house closes.
-pub fn start(to: Arc<Destination>, lane: Lane, metrics: Arc<DestinationMetrics>, house: &House) -> JoinHandle<()> {
-    open(to, lane, metrics, house).1
+pub fn start(
+    to: Arc<Destination>,
+    lane: Lane,
+    metrics: Arc<DestinationMetrics>,
+    house: &House,
+) -> (Running, JoinHandle<()>) {
+    let (desk, task) = open(to, lane, metrics, house);
+    (Running(desk), task)
+}
+
+/// A lane that was started, for those who change it.
+#[derive(Debug)]
+pub struct Running(Arc<Desk>);
+
+impl Running {
+    /// Attempts that begin from now on go by this plan, the backlog's too; those under way end by the one they began with.
+    /// The name is to be the same.
+    pub fn replace(&self, to: Arc<Destination>) {
+        self.0.replace(to);
+    }
+
+    /// Begins no attempt any more; those under way are finished and settled.
+    pub fn pause(&self) {
+        self.0.pause(true);
+    }
+
+    /// Begins attempts again.
+    pub fn resume(&self) {
+        self.0.pause(false);
+    }
 }
 
 fn open(

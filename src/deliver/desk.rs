@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -34,7 +35,10 @@ const HOLDS: usize = 64;
 /// One destination's desk.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) to: Arc<Destination>,
+    /// The destination's name, which never changes.
+    pub(super) name: Box<str>,
+    /// What attempts go by that begin now.
+    to: ArcSwap<Destination>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<DestinationMetrics>,
     /// Set when the house closes: the last moment for attempts under way.
@@ -58,6 +62,8 @@ struct State {
     running: u16,
     bytes: u64,
     closing: bool,
+    /// The destination is not configured: nothing is begun.
+    paused: bool,
     /// The last try to take something ended at a bound, not at the end of what is owed.
     bounded: bool,
     jobs: Vec<ReadJob>,
@@ -77,6 +83,8 @@ struct Seat {
 /// One event that was taken and is to be attempted.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// Where it goes, as that was said when it was begun.
+    pub(super) to: Arc<Destination>,
     pub(super) delivery: Delivery,
     /// The number of this attempt; the first is 1.
     pub(super) number: u32,
@@ -114,12 +122,14 @@ impl Desk {
             running: 0,
             bytes: 0,
             closing: false,
+            paused: false,
             bounded: false,
             jobs: Vec::new(),
             until: None,
             armed: None,
         };
-        Self { to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state: Mutex::new(state) }
+        let (name, to, state) = (to.name().into(), ArcSwap::new(to), Mutex::new(state));
+        Self { name, to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,12 +164,16 @@ impl Desk {
 
     /// Takes the next event, if there is one and it may be attempted now.
     fn take(&self, state: &mut State, now: Timestamp) -> Option<Work> {
+        let to = self.to.load();
         for _ in 0..HOLDS {
+            if state.paused {
+                return None;
+            }
             let limit = state.pace.limit(now);
-            let full = state.running >= limit || (state.bytes >= self.to.bytes && state.running > 0);
+            let full = state.running >= limit || (state.bytes >= to.bytes && state.running > 0);
             if state.closing || full {
                 state.bounded = true;
-                if state.running < self.to.concurrency {
+                if state.running < to.concurrency {
                     state.look_again(state.pace.rises());
                 }
                 return None;
@@ -186,11 +200,12 @@ impl Desk {
                     return None;
                 }
             };
-            let schedule = &self.to.policy.schedule;
-            match step(schedule, delivery.attempt, delivery.slotless, delivery.accepted, now) {
-                Step::Attempt(number) => return Some(self.begin(state, delivery, number, pass)),
+            match step(&to.policy.schedule, delivery.attempt, delivery.slotless, delivery.accepted, now) {
+                Step::Attempt(number) => return Some(self.begin(state, &to, delivery, number, pass)),
                 // A probe is for the destination's sake, and some event has to be it.
-                Step::Hold(_, number) if pass == Pass::Probe => return Some(self.begin(state, delivery, number, pass)),
+                Step::Hold(_, number) if pass == Pass::Probe => {
+                    return Some(self.begin(state, &to, delivery, number, pass));
+                }
                 Step::Hold(at, number) => {
                     delivery.attempt = number - 1;
                     self.lane.settle(delivery, Settlement::Hold { at });
@@ -210,12 +225,13 @@ impl Desk {
         }
     }
 
-    fn begin(&self, state: &mut State, delivery: Delivery, number: u32, pass: Pass) -> Work {
+    fn begin(&self, state: &mut State, to: &Arc<Destination>, delivery: Delivery, number: u32, pass: Pass) -> Work {
         let bytes = (delivery.head.len() + delivery.body.len()) as u64;
         state.running += 1;
         state.bytes += bytes;
         self.metrics.running.inc();
-        Work { delivery, number, span: state.dice.roll(), pass, bytes, began: Instant::now() }
+        let (to, span) = (Arc::clone(to), state.dice.roll());
+        Work { to, delivery, number, span, pass, bytes, began: Instant::now() }
     }
 
     /// Settles what was attempted and puts the next in its place, if any. Should that go wrong, what is not settled is
@@ -245,21 +261,30 @@ impl Desk {
 
     /// What becomes of an event after this end of an attempt.
     fn judge(&self, state: &mut State, work: &Work, ended: Ended, now: Timestamp) -> Settlement {
+        // Another address, another concurrency: how it went with the last one says nothing of the pace of this one.
+        let current = Arc::ptr_eq(&work.to, &self.to.load());
         let Heard { outcome, status, answer, detail } = match ended {
             Ended::Heard(heard) => heard,
             Ended::Stopped => {
-                state.pace.unused(work.pass);
+                self.unused(state, work);
                 return Settlement::Return;
             }
             Ended::Unsendable(why) => {
-                state.pace.unused(work.pass);
+                self.unused(state, work);
                 self.metrics.outcomes.count(Ending::Unsendable as usize);
                 return self.bury(work, Death::from(why), 0, Bytes::new());
             }
         };
         self.count(work, &outcome, now);
+        if !current && matches!(outcome, Outcome::Destination { .. }) {
+            return Settlement::Return;
+        }
         let random = state.dice.roll();
-        let (turn, blame) = state.pace.record(work.pass, &outcome, tenant(&work.delivery.tenants), now, random);
+        let (turn, blame) = if current {
+            state.pace.record(work.pass, &outcome, tenant(&work.delivery.tenants), now, random)
+        } else {
+            (Turn::None, Blame::Nobody)
+        };
         self.tell(state, turn, &outcome, detail);
         // A fault that only this event's tenant sees is the event's, and goes by its schedule.
         let outcome = if blame == Blame::Event { outcome.against_event() } else { outcome };
@@ -267,7 +292,7 @@ impl Desk {
             state.patience.forget(work.delivery.seq);
         }
         let age = now.since(work.delivery.accepted);
-        match self.to.policy.next(work.number, age, &outcome, random.rotate_left(32)) {
+        match work.to.policy.next(work.number, age, &outcome, random.rotate_left(32)) {
             Next::Done => Settlement::Delivered,
             Next::At(pause) => Settlement::Again { at: now.plus(pause), attempt: work.number, status, answer },
             // The breaker sets the pace for all of them, and the oldest goes first.
@@ -279,7 +304,7 @@ impl Desk {
 
     fn bury(&self, work: &Work, why: Death, status: u16, answer: Bytes) -> Settlement {
         self.metrics.dead_letters.inc();
-        debug!(destination = self.to.name(), seq = work.delivery.seq, reason = why.reason(), "event given up");
+        debug!(destination = &*self.name, seq = work.delivery.seq, reason = why.reason(), "event given up");
         Settlement::Dead { reason: why as u16, attempt: work.number, status, answer }
     }
 
@@ -290,7 +315,7 @@ impl Desk {
             self.metrics.first_delivery.observe(now.since(work.delivery.accepted).as_secs_f64());
         }
         debug!(
-            destination = self.to.name(),
+            destination = &*self.name,
             seq = work.delivery.seq,
             attempt = work.number,
             outcome = Ending::of(outcome).word(),
@@ -299,7 +324,7 @@ impl Desk {
     }
 
     fn tell(&self, state: &mut State, turn: Turn, outcome: &Outcome, detail: Option<String>) {
-        let (name, fault) = (self.to.name(), Ending::of(outcome).word());
+        let (name, fault) = (&*self.name, Ending::of(outcome).word());
         match turn {
             Turn::None => {}
             Turn::Away => {
@@ -314,11 +339,36 @@ impl Desk {
         }
     }
 
+    /// What was let pass did not become an attempt; a pace that was not asked need not hear of it.
+    fn unused(&self, state: &mut State, work: &Work) {
+        if Arc::ptr_eq(&work.to, &self.to.load()) {
+            state.pace.unused(work.pass);
+        }
+    }
+
+    /// Attempts that begin from now on go by this; those under way end by what they began with. Whatever was known of
+    /// how the destination is doing is forgotten.
+    pub(super) fn replace(&self, to: Arc<Destination>) {
+        let mut state = self.state();
+        state.pace = Pace::new(to.concurrency);
+        state.patience = Patience::default();
+        self.metrics.breaker_open.set(0);
+        self.to.store(to);
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    /// Begins nothing, or begins again.
+    pub(super) fn pause(&self, paused: bool) {
+        self.state().paused = paused;
+        self.bell.notify_one();
+    }
+
     /// Puts back what a worker could not finish.
     pub(super) fn abandon(&self, work: Work) {
         let mut state = self.state();
         state.end(work.bytes);
-        state.pace.unused(work.pass);
+        self.unused(&mut state, &work);
         self.metrics.running.dec();
         self.lane.settle(work.delivery, Settlement::Return);
         self.bell.notify_one();
@@ -376,8 +426,8 @@ impl Desk {
         }
     }
 
-    /// A pause between zero and `most`.
-    pub(super) fn pause(&self, most: Duration) -> Duration {
+    /// A time between zero and `most`.
+    pub(super) fn delay(&self, most: Duration) -> Duration {
         self.state().dice.pause(most)
     }
 }

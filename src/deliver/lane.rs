@@ -27,7 +27,7 @@ pub(super) async fn run(desk: Arc<Desk>, house: House, backlog: bool) {
     let closing = house.drain.closing();
     tokio::pin!(closing);
     let mut reads = JoinSet::new();
-    if backlog && timeout(desk.pause(START_DELAY), closing.as_mut()).await.is_ok() {
+    if backlog && timeout(desk.delay(START_DELAY), closing.as_mut()).await.is_ok() {
         desk.close(Instant::now() + house.grace);
         return;
     }
@@ -50,11 +50,11 @@ pub(super) async fn run(desk: Arc<Desk>, house: House, backlog: bool) {
             Some(done) = reads.join_next() => match done {
                 Ok(done) => {
                     if let Some(error) = done.error() {
-                        error!(destination = desk.to.name(), %error, "a read of the journal failed; it is tried again");
+                        error!(destination = &*desk.name, %error, "a read of the journal failed; it is tried again");
                     }
                     desk.lane.accept(done);
                 }
-                Err(_) => error!(destination = desk.to.name(), "a read of the journal ended without a result"),
+                Err(_) => error!(destination = &*desk.name, "a read of the journal ended without a result"),
             },
             () = tokio::time::sleep(pause) => {}
         }

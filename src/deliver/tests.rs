@@ -1,5 +1,6 @@
 //! Lanes with a real journal in memory, real sockets, and a clock that stands still until it is moved.
 
+mod changes;
 mod faults;
 mod flow;
 mod slots;

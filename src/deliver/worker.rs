@@ -17,6 +17,7 @@ use super::alarm::{Alarm, Limits};
 use super::attempt::{Ended, Kit, attempt};
 use super::client::Line;
 use super::desk::{Desk, Hired, Work};
+use super::plan::Destination;
 use super::request::{Facts, Parcel, build};
 
 /// How long a worker keeps its connection without anything to do: less than the minute after which many servers close it.
@@ -56,10 +57,16 @@ impl Drop for Worker {
 impl Worker {
     async fn run(mut self) {
         let mut kit = Kit::default();
+        // Whom the connection is to; held, so that no other destination can be taken for it.
+        let mut known: Option<Arc<Destination>> = None;
         let mut alarm = Alarm::new(Instant::now() + IDLE);
         while let Some(work) = self.rest(&mut kit.line, &mut alarm).await {
             self.work = Some(work);
             while let Some(work) = &self.work {
+                if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &work.to)) {
+                    kit = Kit::default();
+                    known = Some(Arc::clone(&work.to));
+                }
                 let ended = self.carry(work, &mut kit, &mut alarm).await;
                 let hired = self.desk.settle(&mut self.work, ended);
                 if !hired.is_empty() {
@@ -70,8 +77,8 @@ impl Worker {
     }
 
     async fn carry(&self, work: &Work, kit: &mut Kit, alarm: &mut Alarm) -> Ended {
-        let Desk { to, clock, stop, .. } = &*self.desk;
-        let delivery = &work.delivery;
+        let Desk { clock, stop, .. } = &*self.desk;
+        let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
         let request = |room| {
