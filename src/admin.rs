@@ -1,12 +1,14 @@
 //! How does the house feel?
 //!
 //! Answers on a listener of its own, for those who watch: the figures for Prometheus, whether the process serves, and
-//! whether it is ready for traffic and if not, why.
+//! whether it is ready for traffic and if not, why. Who may change something asks elsewhere: [`Control`].
 //!
-//! Promises: it only reads, and tells nothing that was in a request; being asked costs no room anything but the
+//! Promises: [`Admin`] only reads, and tells nothing that was in a request; being asked costs no room anything but the
 //! figures.
 //!
 //! Must not know: sockets, or who may connect.
+
+mod control;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+
+pub use control::{Answer, Control, NotReloaded, Reloaded, Wrong};
 
 use crate::metrics::Metrics;
 

@@ -1,7 +1,8 @@
 //! How do the rooms become a house that runs, and how does it end?
 //!
 //! [`run`] opens the journal, binds every listener, starts the lanes and says "ready"; at SIGTERM or SIGINT it takes
-//! nothing new, finishes what is under way within the configuration's `shutdown`, has the journal checkpoint, and ends.
+//! nothing new, finishes what is under way within the configuration's `shutdown`, has the journal checkpoint, and ends. At
+//! SIGHUP, at a word on the control socket and when a file changes it takes in the configuration anew.
 //!
 //! Promises: nothing listens before the journal is open, and nothing is left half started; a journal that can make nothing
 //! durable any more ends the process as a failure; a second signal ends it at once, and costs no acknowledged event.
@@ -10,11 +11,13 @@
 
 mod assembly;
 mod gauges;
+mod reload;
+mod watch;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,14 +31,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::assembly::Assembly;
-use crate::admin::Admin;
+use self::reload::{Bell, Lanes, Opened, Reloader};
+use crate::admin::{Admin, Control};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::deliver;
 use crate::drain::Drain;
 use crate::journal::{Journal, OpenError, Writer};
+use crate::listen::local::{Local, LocalError};
 use crate::listen::{self, Bound, CLOSINGS, Door, Limits};
-
 use crate::snapshot::ListenerId;
 
 /// The queue of connections that the system keeps before they are accepted.
@@ -66,6 +70,13 @@ pub enum AppError {
         /// Why.
         error: io::Error,
     },
+    /// The control socket could not be bound.
+    Control {
+        /// Where it should have been.
+        path: PathBuf,
+        /// Why.
+        error: LocalError,
+    },
     /// Certificates could not be read any more, or anything else that was in order when it was checked.
     Assembly(String),
     /// Nothing could be made durable any more.
@@ -89,6 +100,7 @@ impl fmt::Display for AppError {
             Self::Bind { listener, address, error } => {
                 write!(f, "failed to bind listener {listener} to {address}: {error}")
             }
+            Self::Control { path, error } => write!(f, "failed to bind the control socket {}: {error}", path.display()),
             Self::Assembly(what) => f.write_str(what),
             Self::JournalFailed(error) => {
                 write!(f, "the journal can make nothing durable any more: {error}; what was acknowledged is safe")
@@ -134,6 +146,7 @@ struct House {
     assembly: Assembly,
     doors: Vec<(Door, Bound)>,
     window: Option<(Bound, SocketAddr)>,
+    control: Option<Local>,
     writer: Writer,
     front: Drain,
     back: Drain,
@@ -162,31 +175,42 @@ impl House {
             Some(address) => Some((bind(&Arc::from("metrics"), address)?, address)),
             None => None,
         };
-        Ok(Self { config, assembly, doors, window, writer, front, back: Drain::new() })
+        let control = config.control.as_deref().map(bind_control).transpose()?;
+        Ok(Self { config, assembly, doors, window, control, writer, front, back: Drain::new() })
     }
 
     /// Lets everybody in, waits for the end, and sees everybody out.
     async fn serve(self) -> Result<(), AppError> {
-        let Self { config, assembly, doors, window, writer, front, back } = self;
+        let Self { config, assembly, doors, window, control, writer, front, back } = self;
+        let (assembly, shutdown) = (Arc::new(assembly), config.shutdown);
         let mut signals = Signals::listen().map_err(AppError::Runtime)?;
         let closing = Arc::new(AtomicBool::new(false));
         let watched = Drain::new();
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
 
-        let house = deliver::House { clock: assembly.clock.clone(), drain: back.clone(), grace: attempts(&config) };
-        for (destination, lane, metrics) in assembly.lanes()? {
-            let what = format!("the lane of destination {}", destination.name());
-            guard(what, deliver::start(destination, lane, metrics, &house), &watched, &broken);
+        let house = deliver::House { clock: assembly.clock.clone(), drain: back.clone(), grace: attempts(shutdown) };
+        let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
+        for started in assembly.lanes()? {
+            lanes.start(started);
         }
+        let opened: Vec<Opened> = doors.iter().map(|(door, _)| (Arc::clone(&door.name), door.tls.clone())).collect();
         for (place, (door, bound)) in doors.into_iter().enumerate() {
             open_door(place, door, bound, &assembly, &front)?;
         }
         if let Some((bound, _)) = window {
             open_window(bound, &assembly, &closing, &watched)?;
         }
-        assembly.metrics.house().config_loaded.set(i64::try_from(assembly.clock.now().as_secs()).unwrap_or(i64::MAX));
+        assembly.metrics.config().loaded.set(i64::try_from(assembly.clock.now().as_secs()).unwrap_or(i64::MAX));
+        let (bell, heard) = reload::bell();
+        signals.reload(&bell, &watched);
+        if let Some(local) = control {
+            open_control(local, bell, &assembly, &front);
+        }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = %config.path.display(), "ready");
+        let reloader = Reloader::new(Arc::new(config), Arc::clone(&assembly), opened, lanes);
+        let reloads = watched.spawn(reloader.run(heard, front.clone()));
+        guard("whoever reloads".to_owned(), reloads, &watched, &broken);
 
         tokio::select! {
             () = signals.next() => {}
@@ -194,16 +218,16 @@ impl House {
             Some(what) = broke.recv() => return Err(AppError::Broken(what)),
         }
         closing.store(true, Ordering::Release);
-        let end = Instant::now() + config.shutdown;
-        tracing::info!(deadline_seconds = config.shutdown.as_secs(), "draining");
-        assembly.ingress.close(attempts(&config));
+        let end = Instant::now() + shutdown;
+        tracing::info!(deadline_seconds = shutdown.as_secs(), "draining");
+        assembly.ingress.close(attempts(shutdown));
         front.close();
         back.close();
         let seen_out = async {
             front.finished().await;
             back.finished().await;
         };
-        let seen_out = pin!(timeout(grace(&config), seen_out));
+        let seen_out = pin!(timeout(grace(shutdown), seen_out));
         tokio::select! {
             seen_out = seen_out => if seen_out.is_err() {
                 let (requests, attempts) = (front.running(), back.running());
@@ -214,16 +238,25 @@ impl House {
             Some(what) = broke.recv() => return Err(AppError::Broken(what)),
         }
         assembly.journal.close();
-        tokio::select! {
-            written = timeout_at(end.max(Instant::now() + JOURNAL_SHARE), &mut written) => match written {
-                Ok(Ok(Ok(()))) => tracing::info!("ended"),
-                Ok(failed) => return Err(journal_ended(failed)),
-                Err(_) => return Err(AppError::Interrupted { left: 1 }),
-            },
-            () = signals.next() => return Err(AppError::Interrupted { left: 1 }),
-        }
-        Ok(())
+        end_journal(written, end, &mut signals).await
     }
+}
+
+/// Waits for the writer, which was told to end.
+async fn end_journal(
+    mut written: oneshot::Receiver<io::Result<()>>,
+    end: Instant,
+    signals: &mut Signals,
+) -> Result<(), AppError> {
+    tokio::select! {
+        written = timeout_at(end.max(Instant::now() + JOURNAL_SHARE), &mut written) => match written {
+            Ok(Ok(Ok(()))) => tracing::info!("ended"),
+            Ok(failed) => return Err(journal_ended(failed)),
+            Err(_) => return Err(AppError::Interrupted { left: 1 }),
+        },
+        () = signals.next() => return Err(AppError::Interrupted { left: 1 }),
+    }
+    Ok(())
 }
 
 /// A second signal came: what is at work is left where it is.
@@ -244,13 +277,13 @@ fn guard(what: String, task: JoinHandle<()>, watched: &Drain, broken: &mpsc::Sen
 }
 
 /// How long requests and attempts may take to end.
-fn grace(config: &Config) -> Duration {
-    config.shutdown.saturating_sub(JOURNAL_SHARE).max(config.shutdown / 2)
+fn grace(shutdown: Duration) -> Duration {
+    shutdown.saturating_sub(JOURNAL_SHARE).max(shutdown / 2)
 }
 
 /// How long attempts may go on: they are to have ended, and their events to be given back, before the house stops waiting.
-fn attempts(config: &Config) -> Duration {
-    let grace = grace(config);
+fn attempts(shutdown: Duration) -> Duration {
+    let grace = grace(shutdown);
     grace.saturating_sub(ATTEMPTS_MARGIN).max(grace / 2)
 }
 
@@ -260,6 +293,12 @@ fn bind(listener: &Arc<str>, address: SocketAddr) -> Result<Bound, AppError> {
     let address = bound.address().map_err(failed)?;
     tracing::info!(listener = &**listener, %address, "listening");
     Ok(bound)
+}
+
+fn bind_control(path: &Path) -> Result<Local, AppError> {
+    let local = Local::bind(path).map_err(|error| AppError::Control { path: path.to_owned(), error })?;
+    tracing::info!(socket = %path.display(), "listening for commands");
+    Ok(local)
 }
 
 /// The writer on its thread, and whoever releases what it wrote on the runtime.
@@ -332,15 +371,50 @@ fn open_window(bound: Bound, assembly: &Assembly, closing: &Arc<AtomicBool>, wat
     Ok(())
 }
 
-/// SIGTERM and SIGINT.
+/// The socket for those who tell the house what to do; its file goes when the house closes.
+fn open_control(local: Local, bell: Bell, assembly: &Assembly, front: &Drain) {
+    let control = Arc::new(Control::new(move || {
+        let bell = bell.clone();
+        async move { bell.wait().await }
+    }));
+    let metrics = assembly.metrics.listener("control", CLOSINGS);
+    let drain = front.clone();
+    drop(front.spawn(async move {
+        let answer = move |request: http::Request<listen::Inflow>| {
+            let control = Arc::clone(&control);
+            async move { control.answer(request).await }
+        };
+        if let Err(error) = local.open(Limits::private(), metrics, drain, answer).await {
+            tracing::error!(%error, "the control socket ended");
+        }
+    }));
+}
+
+/// SIGTERM and SIGINT, which end the house, and SIGHUP, which has it reload.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: Some(signal(SignalKind::hangup())?),
+        })
+    }
+
+    /// Rings the bell at every SIGHUP.
+    fn reload(&mut self, bell: &Bell, watched: &Drain) {
+        let Some(mut hangup) = self.hangup.take() else { return };
+        let bell = bell.clone();
+        drop(watched.spawn(async move {
+            while hangup.recv().await.is_some() {
+                bell.ring();
+            }
+        }));
     }
 
     async fn next(&mut self) {

@@ -10,6 +10,7 @@ mod check;
 pub mod demo;
 mod health;
 mod log;
+mod reload;
 pub mod sink;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -63,6 +64,12 @@ enum Command {
     ///
     /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer within two seconds.
     Health(Health),
+    /// Have a running Porteiro take in its configuration anew
+    ///
+    /// Asks on the control socket, waits, and prints what changed and what waits for a restart. If the new configuration
+    /// has problems, the one in force stays: all of them are printed, and it ends with 78. SIGHUP does the same, and tells
+    /// the log. Certificates, secrets and lists are taken in by themselves when their files change.
+    Reload(Reload),
     /// Print the version
     Version(Version),
     /// Receive webhooks and print them, for trying things out
@@ -116,6 +123,18 @@ struct Health {
     /// Where the metrics listener stands
     #[arg(long, value_name = "ADDRESS", default_value = METRICS)]
     address: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+struct Reload {
+    #[command(flatten)]
+    file: File,
+    /// The control socket, if not the one that the configuration names
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+    /// For people, or for machines
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +227,7 @@ pub fn main() -> ExitCode {
         }
         Command::Check(arguments) => check(&arguments, &mut out),
         Command::Health(arguments) => health::ask(arguments.address).map_err(Failure::Run),
+        Command::Reload(arguments) => reload(&arguments, &mut out),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);
@@ -231,6 +251,8 @@ enum Failure {
     Config(Report),
     /// As [`Failure::Config`], and the problems were told on stdout.
     Told,
+    /// As [`Failure::Config`], in the words of the house that was to take it in.
+    Refused(String),
     /// It failed.
     Run(String),
     /// What was to be printed could not be.
@@ -253,6 +275,10 @@ impl Failure {
                 ExitCode::from(EXIT_CONFIG)
             }
             Self::Told => ExitCode::from(EXIT_CONFIG),
+            Self::Refused(report) => {
+                drop(write!(err, "{report}"));
+                ExitCode::from(EXIT_CONFIG)
+            }
             Self::Run(why) => {
                 drop(writeln!(err, "porteiro: {why}"));
                 ExitCode::FAILURE
@@ -307,6 +333,33 @@ fn check(arguments: &Check, out: &mut impl Write) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn reload(arguments: &Reload, out: &mut impl Write) -> Result<(), Failure> {
+    let socket = match &arguments.socket {
+        Some(socket) => socket.clone(),
+        None => config::control_socket(&arguments.file.config).map_err(Failure::Config)?.ok_or_else(|| {
+            let file = arguments.file.config.display();
+            Failure::Run(format!(
+                "{file} names no control socket; add [control] with socket = \"PATH\", or send SIGHUP"
+            ))
+        })?,
+    };
+    let (status, body) = reload::ask(&socket).map_err(Failure::Run)?;
+    let refused = status == reload::REFUSED;
+    if arguments.output == Output::Json {
+        out.write_all(body.as_bytes())?;
+        return match status {
+            reload::APPLIED => Ok(()),
+            _ if refused => Err(Failure::Told),
+            _ => Err(Failure::Run("not reloaded; the configuration in force stays".to_owned())),
+        };
+    }
+    match reload::read(status, &body) {
+        Ok(told) => Ok(out.write_all(told.as_bytes())?),
+        Err(report) if refused => Err(Failure::Refused(report)),
+        Err(why) => Err(Failure::Run(why)),
+    }
 }
 
 fn version(output: Output, out: &mut impl Write) -> Result<(), Failure> {

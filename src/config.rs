@@ -12,13 +12,16 @@ use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod build;
 pub mod ceiling;
 mod choice;
+mod control;
 mod cross;
 mod destinations;
+mod inventory;
 mod listeners;
 mod names;
 mod problem;
@@ -37,6 +40,7 @@ mod units;
 mod tests;
 
 pub use destinations::Destination;
+pub use inventory::{Changes, Inventory, Stamp};
 pub use listeners::Listener;
 pub use problem::{Place, Problem, Report, Span};
 pub use routes::Route;
@@ -46,6 +50,7 @@ pub use store::Store;
 pub use units::{Rate, show_size, show_time};
 
 use build::Building;
+use inventory::Asked;
 use problem::{Problems, TextFile};
 use routes::Known;
 use secrets::Outside;
@@ -66,6 +71,11 @@ pub struct Config {
     pub shutdown: Duration,
     /// Where the metrics listener binds; `None` when it is switched off.
     pub metrics: Option<SocketAddr>,
+    /// The socket at which the running house can be told what to do; `None` where there is to be none.
+    pub control: Option<PathBuf>,
+    /// Whether the configuration itself is read again when it changes. What it names (certificates, secrets, lists) is in
+    /// any case.
+    pub watch: bool,
     /// The ways in, in the order of their names.
     pub listeners: Vec<Listener>,
     /// The journal; its options say the dedup window and how many events it holds, too.
@@ -78,6 +88,10 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
+    /// What was said, and on which files it stands.
+    pub inventory: Inventory,
+    /// The text it was built from.
+    pub text: Arc<str>,
 }
 
 impl Config {
@@ -146,6 +160,7 @@ pub fn load(path: &Path) -> Result<Config, Report> {
 /// Every problem of the file, in the order of the text.
 pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Report> {
     let name = path.display().to_string();
+    let stamp = Stamp::of(path);
     let mut text = String::new();
     let read = fs::File::open(path).and_then(|file| file.take(text::TEXT_MAX + 1).read_to_string(&mut text));
     match read {
@@ -157,9 +172,44 @@ pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Re
         }
         Ok(_) => {}
     }
-    // Of a bare name the parent is empty, which is the current directory.
-    let base = path.parent().unwrap_or_else(|| Path::new(""));
-    of_text(path, &text, Outside { base, environment })
+    let mut config = again(path, &text, environment)?;
+    config.inventory.stood_in(path, stamp);
+    Ok(config)
+}
+
+/// Builds what a configuration says anew from the same text, with the certificates, secrets and lists that are there now.
+///
+/// # Errors
+///
+/// Every problem, in the order of the text.
+pub fn refresh(config: &Config) -> Result<Config, Report> {
+    let mut next = again(&config.path, &config.text, Environment::process())?;
+    for (path, stamp) in config.inventory.texts() {
+        next.inventory.stood_in(&path, stamp);
+    }
+    Ok(next)
+}
+
+fn again(path: &Path, text: &str, environment: Environment<'_>) -> Result<Config, Report> {
+    let asked = Asked::default();
+    of_text(path, text, Outside { base: base(path), environment, asked: &asked })
+}
+
+/// What the paths of a configuration are relative to. Of a bare name the parent is empty: the current directory.
+fn base(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
+}
+
+/// The control socket that a configuration names, whatever else is wrong with it.
+///
+/// # Errors
+///
+/// Every problem of a file that is no TOML.
+pub fn control_socket(path: &Path) -> Result<Option<PathBuf>, Report> {
+    let table = fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let Some(table) = table else { return load(path).map(|config| config.control) };
+    let socket = table.get("control").and_then(|control| control.get("socket")).and_then(toml::Value::as_str);
+    Ok(socket.map(|socket| base(path).join(socket)))
 }
 
 /// Builds the configuration that a text says.
@@ -178,7 +228,8 @@ fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Repo
     let Some(config) = config else {
         return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
     };
-    Ok(Config { dangers: dangers.into_dangers(files), ..config })
+    let inventory = Inventory::take(text, outside.asked);
+    Ok(Config { dangers: dangers.into_dangers(files), inventory, text: text.into(), ..config })
 }
 
 /// Builds every section, and checks them against each other.
@@ -186,6 +237,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     format(building, file);
     let listeners = listeners::build(building, &file.listen);
     let metrics = listeners::metrics(building, &file.metrics, &listeners);
+    let control = control::socket(building, file.control.socket.as_ref());
     let (store, spans) = store::build(building, file.journal.as_ref(), &file.dedup);
     let segment_size = store.as_ref().map_or(u64::MAX, |store| store.options.segment_size);
     let names: Vec<_> = file.listen.keys().collect();
@@ -219,12 +271,16 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         admission,
         shutdown,
         metrics,
+        control,
+        watch: file.reload.watch.as_ref().is_some_and(|said| said.value),
         listeners: listeners.into_iter().map(|(listener, _)| listener).collect(),
         store: store?,
         sources,
         destinations: destinations.into_iter().map(|placed| placed.destination).collect(),
         routes,
         dangers: None,
+        inventory: Inventory::default(),
+        text: "".into(),
     })
 }
 
@@ -290,7 +346,9 @@ pub fn rate_of(text: &str) -> Result<Rate, String> {
 /// Any text is a configuration or a report, and never a panic. For fuzzing.
 pub fn fuzz(text: &str) {
     let nothing = |_: &str| None;
-    let outside = Outside { base: Path::new("/nonexistent"), environment: Environment::new(&nothing) };
+    let asked = Asked::default();
+    let environment = Environment::new(&nothing);
+    let outside = Outside { base: Path::new("/nonexistent"), environment, asked: &asked };
     match of_text(Path::new("fuzz.toml"), text, outside) {
         Ok(config) => drop(config),
         Err(report) => {

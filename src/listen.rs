@@ -31,6 +31,7 @@ use crate::metrics::{HouseMetrics, ListenerMetrics, Sparing};
 
 mod conn;
 mod inflow;
+pub mod local;
 pub mod tls;
 mod watch;
 

@@ -7,9 +7,11 @@
 //! Must not know: what the figures mean to those who count. Names and units follow
 //! <https://prometheus.io/docs/practices/naming/>.
 
+mod config;
 mod process;
 mod sparing;
 
+pub use config::{ConfigMetrics, RELOADS};
 pub use sparing::Sparing;
 
 use std::fmt;
@@ -46,6 +48,7 @@ pub struct Metrics {
     sources: SourceFamilies,
     destinations: DestinationFamilies,
     journal: Arc<JournalMetrics>,
+    config: Arc<ConfigMetrics>,
     house: Arc<HouseMetrics>,
 }
 
@@ -78,6 +81,7 @@ impl Metrics {
             sources: SourceFamilies::new(&declare),
             destinations: DestinationFamilies::new(&declare),
             journal: Arc::new(JournalMetrics::new(&declare)),
+            config: Arc::new(ConfigMetrics::new(&declare)),
             house: Arc::new(HouseMetrics::new(&declare)),
             registry,
         }
@@ -123,6 +127,7 @@ impl Metrics {
             dead_kept: of.dead_kept.with_label_values(&[name]),
             backlog_events: of.backlog_events.with_label_values(&[name]),
             backlog_age: of.backlog_age.with_label_values(&[name]),
+            parked: of.parked.with_label_values(&[name]),
         })
     }
 
@@ -130,6 +135,12 @@ impl Metrics {
     #[must_use]
     pub fn journal(&self) -> Arc<JournalMetrics> {
         Arc::clone(&self.journal)
+    }
+
+    /// The handles of the configuration.
+    #[must_use]
+    pub fn config(&self) -> Arc<ConfigMetrics> {
+        Arc::clone(&self.config)
     }
 
     /// The handles that belong to no room alone.
@@ -301,6 +312,8 @@ pub struct DestinationMetrics {
     pub backlog_events: IntGauge,
     /// Age of the oldest event owed.
     pub backlog_age: Gauge,
+    /// 1 while the configuration does not know it.
+    pub parked: IntGauge,
 }
 
 struct DestinationFamilies {
@@ -313,6 +326,7 @@ struct DestinationFamilies {
     dead_kept: IntGaugeVec,
     backlog_events: IntGaugeVec,
     backlog_age: GaugeVec,
+    parked: IntGaugeVec,
 }
 
 impl DestinationFamilies {
@@ -337,6 +351,11 @@ impl DestinationFamilies {
             dead_kept: declare.gauges("dead_letters", "Dead letters kept now.", by),
             backlog_events: declare.gauges("backlog_events", "Events owed to this destination.", by),
             backlog_age: declare.float_gauges("backlog_age_seconds", "Age of the oldest event owed; 0 if none is.", by),
+            parked: declare.gauges(
+                "destination_parked",
+                "1 while the configuration does not know the destination; what it is owed waits.",
+                by,
+            ),
         }
     }
 }
@@ -409,8 +428,6 @@ pub struct HouseMetrics {
     pub log_lines_left_out: IntCounter,
     /// 1 when ready.
     pub ready: IntGauge,
-    /// When this process was ready first.
-    pub config_loaded: IntGauge,
 }
 
 impl HouseMetrics {
@@ -421,8 +438,6 @@ impl HouseMetrics {
             log_lines_left_out: declare
                 .counter("log_lines_left_out_total", "Log lines left out by the limit per reason."),
             ready: declare.gauge("ready", "1 while /-/ready answers 200."),
-            config_loaded: declare
-                .gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),
         }
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! Must not know: sockets, or when anything runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderValue, StatusCode};
 
@@ -24,8 +25,27 @@ use crate::snapshot::{Entry, Listener, Replies, Reply, Router, Shared, Snapshot,
 /// A destination's lane and what belongs to it.
 pub(super) type Started = (Arc<deliver::Destination>, Lane, Arc<DestinationMetrics>);
 
+/// The generation of the configuration that a house is started with.
+pub(super) const FIRST: u64 = 1;
+
 /// A destination by the journal's id, before its lane is taken.
 type Start = (u32, Arc<deliver::Destination>, Arc<DestinationMetrics>);
+
+/// The figures of every destination of which something is told, parked ones too. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told(Arc<Mutex<BTreeMap<Arc<str>, Arc<DestinationMetrics>>>>);
+
+impl Told {
+    /// The figures of this one, told of from now on.
+    pub(super) fn of(&self, name: &str, metrics: &Metrics) -> Arc<DestinationMetrics> {
+        let handles = || metrics.destination(name, deliver::ENDINGS);
+        Arc::clone(self.lock().entry(Arc::from(name)).or_insert_with(handles))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<DestinationMetrics>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The rooms, connected; nothing listens and nothing is delivered yet.
 #[derive(Debug)]
@@ -38,7 +58,8 @@ pub struct Assembly {
     pub journal: Journal,
     /// The way in, without its sockets.
     pub ingress: Arc<Ingress>,
-    pub(super) destinations: Vec<(Arc<str>, Arc<DestinationMetrics>)>,
+    pub(super) snapshot: Shared,
+    pub(super) destinations: Told,
     starts: Mutex<Vec<Start>>,
 }
 
@@ -74,19 +95,26 @@ impl Assembly {
             accepted: entry.accepted,
             seq: entry.seq,
         }));
-        let snapshot = Shared::new(snapshot(config, &journal, &metrics)?);
+        let doors: Vec<Arc<str>> = config.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect();
+        let snapshot = Shared::new(snapshot(config, &journal, &metrics, &doors, FIRST)?);
         let admission = Admission::new(config.admission);
-        let ingress = Arc::new(Ingress::new(snapshot, admission, window, journal.clone(), clock.clone(), &metrics));
+        let ingress =
+            Arc::new(Ingress::new(snapshot.clone(), admission, window, journal.clone(), clock.clone(), &metrics));
         let mut starts = Vec::new();
-        let mut destinations = Vec::new();
+        let destinations = Told::default();
+        for parked in &report.parked {
+            destinations.of(&parked.name, &metrics);
+        }
         for destination in &config.destinations {
             let id = destination_id(&journal, &destination.plan.name)?;
-            let handles = metrics.destination(&destination.plan.name, deliver::ENDINGS);
-            destinations.push((Arc::from(&*destination.plan.name), Arc::clone(&handles)));
+            let handles = destinations.of(&destination.plan.name, &metrics);
             starts.push((id, Arc::clone(&destination.built), handles));
         }
         let starts = Mutex::new(starts);
-        Ok((Self { clock: clock.clone(), metrics, journal, ingress, destinations, starts }, writer))
+        metrics.config().generation.set(1);
+        metrics.config().successful.set(1);
+        let clock = clock.clone();
+        Ok((Self { clock, metrics, journal, ingress, snapshot, destinations, starts }, writer))
     }
 
     /// The lanes to be started; empty when asked again.
@@ -143,35 +171,44 @@ fn tell(report: &Report) {
     }
 }
 
-fn destination_id(journal: &Journal, name: &str) -> Result<u32, AppError> {
+pub(super) fn destination_id(journal: &Journal, name: &str) -> Result<u32, AppError> {
     journal.destination(name).ok_or_else(|| AppError::Assembly(format!("the journal does not know destination {name}")))
 }
 
-fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics) -> Result<Snapshot, AppError> {
+/// What the corridors see of a configuration; `doors` are the listeners that are open, in the order of their numbers.
+pub(super) fn snapshot(
+    config: &Config,
+    journal: &Journal,
+    metrics: &Metrics,
+    doors: &[Arc<str>],
+    generation: u64,
+) -> Result<Snapshot, AppError> {
     let rules = rules(config, journal)?;
     let mut sources = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
         sources.push(Arc::new(compiled(source, journal, metrics, &rules)?));
     }
-    let mut listeners = Vec::with_capacity(config.listeners.len());
-    for (place, listener) in config.listeners.iter().enumerate() {
+    let mut listeners = Vec::with_capacity(doors.len());
+    for name in doors {
+        // A door that the configuration does not know any more leads nowhere.
+        let place = config.listeners.iter().position(|listener| listener.name == *name);
         let entries: Vec<Entry<Arc<Source>>> = config
             .sources
             .iter()
             .zip(&sources)
-            .filter(|(source, _)| source.on.contains(&place))
+            .filter(|(source, _)| place.is_some_and(|place| source.on.contains(&place)))
             .map(|(source, to)| Entry { host: source.host.clone(), pattern: source.path.clone(), to: Arc::clone(to) })
             .collect();
         let router = Router::build(&entries)
-            .map_err(|_| AppError::Assembly(format!("two sources answer one path on listener {}", listener.name)))?;
+            .map_err(|_| AppError::Assembly(format!("two sources answer one path on listener {name}")))?;
         listeners.push(Listener {
-            name: Arc::clone(&listener.name),
-            public_url: listener.public_url.clone(),
+            name: Arc::clone(name),
+            public_url: place.and_then(|place| config.listeners[place].public_url.clone()),
             trusted_hops: None,
             router,
         });
     }
-    Ok(Snapshot { generation: 1, listeners })
+    Ok(Snapshot { generation, listeners })
 }
 
 fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {

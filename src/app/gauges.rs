@@ -41,8 +41,9 @@ pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, closing: &Arc<Atom
         house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
         house.panics.set(signed(drain::panics()));
         house.ready.set(i64::from(health.accepting && !health.failed && !closing.load(Ordering::Acquire)));
-        for (name, destination) in &destinations {
-            let Some(of) = health.destinations.iter().find(|of| of.name == *name) else { continue };
+        for of in &health.destinations {
+            let Some(destination) = destinations.lock().get(&of.name).cloned() else { continue };
+            destination.parked.set(i64::from(of.parked));
             destination.backlog_events.set(signed(of.owed));
             destination.backlog_age.set(if of.owed == 0 { 0.0 } else { seconds(now.since(of.oldest)) });
             destination.dead_kept.set(signed(of.dead));

@@ -33,6 +33,18 @@ pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Wri
         Some(address) => line(out, "(metrics)", &format!("http://{address}/metrics, /-/healthy, /-/ready"))?,
         None => line(out, "(metrics)", "off; `porteiro health` cannot ask")?,
     }
+    match &config.control {
+        Some(socket) => line(out, "(control)", &format!("{}, for `porteiro reload`", socket.display()))?,
+        None => line(out, "(control)", "off; a reload is asked for by SIGHUP")?,
+    }
+    more(
+        out,
+        if config.watch {
+            "reloads when this file changes, too"
+        } else {
+            "reloads when certificates, secrets or lists change"
+        },
+    )?;
     head(out, "Sources")?;
     for source in &config.sources {
         sources(config, source, out)?;
@@ -305,6 +317,8 @@ pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Res
         "configuration": config.path.display().to_string(),
         "log": { "format": format(config.log.format), "level": level(config.log.level) },
         "metrics": config.metrics.map(|address| address.to_string()),
+        "control": config.control.as_deref().map(path),
+        "watch": config.watch,
         "listeners": config.listeners.iter().map(json_listener).collect::<Vec<_>>(),
         "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
         "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),

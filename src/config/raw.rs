@@ -31,6 +31,8 @@ pub(crate) struct File {
     pub(crate) dedup: Dedup,
     pub(crate) listen: Named<Listen>,
     pub(crate) metrics: Metrics,
+    pub(crate) control: Control,
+    pub(crate) reload: Reload,
     pub(crate) journal: Option<At<Journal>>,
     pub(crate) source: Named<Source>,
     pub(crate) destination: Named<Destination>,
@@ -97,6 +99,18 @@ pub(crate) struct ListenLimits {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Metrics {
     pub(crate) address: Option<Said<Metered>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Control {
+    pub(crate) socket: Option<Said<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Reload {
+    pub(crate) watch: Option<At<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
 
+use super::inventory::Asked;
 use super::problem::{Problems, Span};
 use super::said::{At, SecretRef};
 
@@ -55,12 +56,21 @@ pub(crate) struct Outside<'a> {
     pub(crate) base: &'a Path,
     /// Where environment variables are looked up.
     pub(crate) environment: Environment<'a>,
+    /// Notes the files that are asked for.
+    pub(crate) asked: &'a Asked,
 }
 
 impl Outside<'_> {
     /// A path of the text, relative to the configuration file.
-    pub(crate) fn path(&self, said: &str) -> PathBuf {
+    pub(crate) fn join(&self, said: &str) -> PathBuf {
         self.base.join(said)
+    }
+
+    /// The path of a file of the text that is to be read now, and again when it changes.
+    pub(crate) fn path(&self, said: &str) -> PathBuf {
+        let path = self.join(said);
+        self.asked.note(said, &path);
+        path
     }
 
     /// Resolves a secret, or says why it cannot be.

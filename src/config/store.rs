@@ -85,7 +85,7 @@ pub(crate) fn build(
         );
         return (None, spans);
     };
-    let path = building.outside.path(&directory.value);
+    let path = building.outside.join(&directory.value);
     if path.exists() && !path.is_dir() {
         building.problem(&directory.span, "`directory` is no directory");
     }

@@ -193,6 +193,11 @@ impl Tls {
         self.certificates.0.store(Arc::new(certificates));
     }
 
+    /// Speaks with the certificates of another one from now on. Tickets stay good: sessions that began before are resumed.
+    pub fn adopt(&self, other: &Self) {
+        self.certificates.0.store(other.certificates.0.load_full());
+    }
+
     pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
     }

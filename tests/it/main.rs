@@ -14,6 +14,7 @@ mod crash;
 mod drain;
 mod faces;
 mod isolation;
+mod reload;
 mod retry;
 mod slow;
 mod story;

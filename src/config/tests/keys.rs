@@ -309,6 +309,7 @@ url = "http://10.0.0.12/hooks/*"
     assert_eq!(said.admission, least.admission);
     assert_eq!(said.shutdown, least.shutdown);
     assert_eq!(said.metrics, least.metrics);
+    assert_eq!(said.watch, least.watch);
     assert_eq!(said.listeners[0].limits, least.listeners[0].limits);
     assert_eq!(format!("{:?}", said.store), format!("{:?}", least.store));
     let (one, other) = (&said.sources[0], &least.sources[0]);
