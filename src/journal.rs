@@ -9,6 +9,7 @@
 //!   whole, and owed to every target that has not been settled. What could not be synced is [`Void`], and said so.
 //! * A destination's cursor is its oldest owed sequence; destinations do not know each other. Memory is bounded: bits per
 //!   owed event, a ring of recent records, a fixed number of retry slots. Disk is bounded by [`Options::size`].
+//! * A name that is new has its id once a segment that opens with it is durable, also while it runs; ids are never reused.
 //! * Torn tails are cut, damage is named and kept apart, and neither takes a whole record with it.
 //!
 //! ```text
