@@ -71,14 +71,12 @@ impl<'a> Head<'a> {
         let query = take(&mut rest)?;
         let count = take_number(&mut rest)?;
         let headers = rest;
-        let legal = !method.is_empty() && method.iter().all(|byte| in_token(*byte));
-        if !legal || !path.iter().chain(query).all(|byte| in_target(*byte)) {
+        if method.is_empty() || !all(method, TOKEN) || !all(path, TARGET) || !all(query, TARGET) {
             return Err(HeadError::Text);
         }
         for _ in 0..count {
             let (name, value) = (take(&mut rest)?, take(&mut rest)?);
-            let legal = !name.is_empty() && name.iter().all(|byte| in_token(*byte) && !byte.is_ascii_uppercase());
-            if !legal || !value.iter().all(|byte| in_value(*byte)) {
+            if name.is_empty() || !all(name, NAME) || !is_value(value) {
                 return Err(HeadError::Text);
             }
         }
@@ -191,6 +189,11 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], HeadError> {
 }
 
 fn take_number(bytes: &mut &[u8]) -> Result<u32, HeadError> {
+    if let Some((byte @ 0..=0x7f, rest)) = bytes.split_first() {
+        // Almost all lengths are one byte.
+        *bytes = rest;
+        return Ok(u32::from(*byte));
+    }
     let mut number = 0_u64;
     for shift in [0, 7, 14, 21, 28] {
         let (byte, rest) = bytes.split_first().ok_or(HeadError::Length)?;
@@ -203,17 +206,47 @@ fn take_number(bytes: &mut &[u8]) -> Result<u32, HeadError> {
     Err(HeadError::Length)
 }
 
-const fn in_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+/// Bytes of a method.
+const TOKEN: u8 = 1;
+/// Bytes of a header's name, in lower case.
+const NAME: u8 = 2;
+/// Bytes of a path or a query.
+const TARGET: u8 = 4;
+
+/// What each byte may be part of.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let token = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let mut class = 0;
+        if token {
+            class |= TOKEN;
+        }
+        if token && !byte.is_ascii_uppercase() {
+            class |= NAME;
+        }
+        if byte > b' ' && byte != 0x7f {
+            class |= TARGET;
+        }
+        classes[byte as usize] = class;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// Whether every byte is of this class.
+fn all(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().fold(class, |left, byte| left & CLASSES[usize::from(*byte)]) == class
 }
 
-const fn in_target(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f
-}
-
-const fn in_value(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+/// Whether these bytes may be a header's value. Without a way out in the middle, so that many are looked at at once.
+fn is_value(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |wrong, byte| wrong | (*byte < b' ' && *byte != b'\t') | (*byte == 0x7f))
 }
 
 /// Why bytes are no stored head.
