@@ -207,8 +207,8 @@ impl Destination {
     }
 
     /// Whether the operator set a header of this name.
-    pub(super) fn sets(&self, name: &str) -> bool {
-        self.set.iter().any(|set| set.as_str() == name)
+    pub(super) fn sets(&self, name: &[u8]) -> bool {
+        self.set.iter().any(|set| set.as_str().as_bytes() == name)
     }
 }
 
@@ -250,24 +250,24 @@ impl Auth {
 /// Headers that the operator cannot set: an attempt sets them itself, or they belong to the connection.
 fn is_ours(name: &HeaderName) -> bool {
     let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "webhook-id", "traceparent"];
-    is_connections(name.as_str()) || told.contains(&name.as_str())
+    is_connections(name.as_str().as_bytes()) || told.contains(&name.as_str())
 }
 
 /// Headers that belong to one connection, or to the framing of one request, and never go on.
-pub(super) fn is_connections(name: &str) -> bool {
+pub(super) fn is_connections(name: &[u8]) -> bool {
     matches!(
         name,
-        "host"
-            | "content-length"
-            | "connection"
-            | "transfer-encoding"
-            | "expect"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authorization"
+        b"host"
+            | b"content-length"
+            | b"connection"
+            | b"transfer-encoding"
+            | b"expect"
+            | b"te"
+            | b"trailer"
+            | b"upgrade"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"proxy-authorization"
     )
 }
 

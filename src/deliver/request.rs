@@ -76,9 +76,9 @@ pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) ->
     let traced = is_traced(&stored);
     let mut named = false;
     for (name, value) in stored.headers() {
-        let untraced = !traced && matches!(name, "traceparent" | "tracestate");
-        if !untraced && !is_connections(name) && !name.starts_with("x-porteiro-") && !to.sets(name) {
-            named |= name == "webhook-id";
+        let untraced = !traced && matches!(name, b"traceparent" | b"tracestate");
+        if !untraced && !is_connections(name) && !name.starts_with(b"x-porteiro-") && !to.sets(name) {
+            named |= name == b"webhook-id";
             line(out, name, value);
         }
     }
@@ -90,10 +90,10 @@ pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) ->
 /// Writes the headers of our own. `named`: the event brought a `webhook-id`; `traced`: it brought a trace.
 fn tell(out: &mut Vec<u8>, facts: Facts, named: bool, traced: bool) {
     let id = hexadecimal(facts.event_id);
-    line(out, "x-porteiro-event-id", id.as_flattened());
+    line(out, b"x-porteiro-event-id", id.as_flattened());
     // A provider that follows Standard Webhooks has signed its own id; with another one the signature would not hold.
     if !named {
-        line(out, "webhook-id", id.as_flattened());
+        line(out, b"webhook-id", id.as_flattened());
     }
     out.extend_from_slice(b"x-porteiro-attempt: ");
     decimal(out, facts.attempt.into());
@@ -115,8 +115,8 @@ fn tell(out: &mut Vec<u8>, facts: Facts, named: bool, traced: bool) {
     }
 }
 
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
@@ -140,7 +140,7 @@ fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
 
 /// Whether the event brought exactly one `traceparent`, and a sound one.
 fn is_traced(stored: &Head<'_>) -> bool {
-    let mut parents = stored.headers().filter(|(name, _)| *name == "traceparent");
+    let mut parents = stored.headers().filter(|(name, _)| *name == b"traceparent");
     matches!((parents.next(), parents.next()), (Some((_, only)), None) if is_traceparent(only))
 }
 

@@ -298,6 +298,8 @@ fn rest() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn how_it_is_cut_makes_no_difference(
         status in 99_u16..600,

@@ -297,6 +297,8 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever is stored: it is refused, or what is written is one head with one length, and every header in it is one
     /// that was stored, as it was stored, or one of ours.
     #[test]
