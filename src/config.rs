@@ -252,8 +252,10 @@ fn limits(building: &mut Building<'_>, said: &raw::Limits) -> admission::Limits 
     let default = admission::Limits::default();
     let addresses = u32::try_from(default.addresses_max).unwrap_or(u32::MAX);
     let addresses = building.number(said.refusals_addresses.as_ref(), addresses, 16..=10_000_000);
+    let in_flight_max = building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40);
     admission::Limits {
-        in_flight_max: building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40),
+        in_flight_max,
+        in_flight_share: building.size(said.in_flight_share.as_ref(), in_flight_max / 8, 1 << 10..=in_flight_max),
         refusals_burst: building.number(said.refusals_burst.as_ref(), default.refusals_burst, 1..=1_000_000),
         refusals_every: said.refusals.as_ref().map_or(default.refusals_every, |said| said.value.per / said.value.count),
         addresses_max: usize::try_from(addresses).unwrap_or(default.addresses_max),

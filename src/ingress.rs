@@ -153,6 +153,7 @@ impl Ingress {
             Verdict::Proven(verified) => verified,
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
+        permit.proven();
         visit.proven(source);
 
         let credential = source.verifier.credential();
