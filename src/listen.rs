@@ -23,13 +23,13 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::metrics::{HouseMetrics, ListenerMetrics, Sparing};
 
 mod conn;
+mod handshake;
 mod inflow;
 pub mod tls;
 mod watch;
@@ -44,7 +44,7 @@ pub use watch::holds as watch_holds;
 pub struct Limits {
     /// Connections open at once; one more is closed as soon as it is accepted.
     pub connections: usize,
-    /// TLS handshakes under way at once; others wait their turn, within their own `handshake` time.
+    /// TLS handshakes answered at once; others wait their turn, within their own `handshake` time.
     pub handshakes: usize,
     /// From the connection to the end of its TLS handshake.
     pub handshake: Duration,
@@ -296,7 +296,8 @@ where
         let answer = |request| (self.answer)(peer, request);
         let Some(tls) = tls else { return conn::serve(stream, &self.http, limits, drain, answer).await };
         // Boxed, so that the task keeps no room for what a handshake needs.
-        let handshake = Box::pin(tokio::time::timeout(limits.handshake, self.handshake(tls, stream)));
+        let handshake =
+            Box::pin(tokio::time::timeout(limits.handshake, handshake::shake(tls, stream, &self.handshakes)));
         let shaken = tokio::select! {
             biased;
             shaken = handshake => shaken,
@@ -308,13 +309,6 @@ where
             Ok(Err(_)) => Some(Closing::HandshakeFailed),
             Err(_) => Some(Closing::HandshakeLate),
         }
-    }
-
-    /// Who has not said a word takes no place among the handshakes.
-    async fn handshake(&self, tls: &Tls, stream: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
-        stream.readable().await?;
-        let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        tls.acceptor().accept(stream).await.map(Box::new)
     }
 
     fn closed(&self, why: Option<Closing>, peer: IpAddr) {
