@@ -35,6 +35,9 @@ pub const AHEAD: u64 = 64 * 1024;
 /// What is set aside to count what callers have in flight unproven, in bytes.
 pub const SHARES: u64 = budget::SHARES;
 
+/// What is set aside for each address whose refusals are remembered, in bytes.
+pub const ADDRESS: u64 = refusals::ADDRESS;
+
 /// The limits of [`Admission`], for the whole process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

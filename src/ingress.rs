@@ -43,7 +43,7 @@ mod record;
 mod reply;
 mod room;
 
-pub use body::Fault;
+pub use body::{Fault, KEEP};
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
 

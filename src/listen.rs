@@ -89,6 +89,26 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Most bytes that one connection takes, with TLS or without: at its worst it has the largest head, in as many fields as
+    /// may be, beside a full buffer, a piece of a body and TLS records of the largest kind. Measured by a test.
+    #[must_use]
+    pub const fn connection_bytes(&self, tls: bool) -> u64 {
+        let speaks = if tls { TLS } else { 0 };
+        BASE + speaks + (BUFFERS * self.head_size + FIELD * self.headers) as u64
+    }
+}
+
+/// A connection without what its heads take: socket, task, and the state of a request.
+const BASE: u64 = 24 << 10;
+/// TLS beside it: the session, and a record coming and one going.
+const TLS: u64 = 56 << 10;
+/// What is as large as a head: the buffer it is read into, the one that is filled while a piece of the first is held, the
+/// fields, and the head as it is stored.
+const BUFFERS: usize = 4;
+/// A field of a head beside its text.
+const FIELD: usize = 128;
+
 /// Why a connection was closed, or not taken in, without its peer's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {

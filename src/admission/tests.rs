@@ -125,7 +125,7 @@ fn a_permit_grows_up_to_both_limits_and_gives_everything_back() {
     assert_eq!((growing.reach(501), growing.bytes()), (Ok(()), 600), "no more than the source takes");
     assert_eq!(growing.reach(0), Ok(()));
     growing.settle(550);
-    assert_eq!((growing.bytes(), admission.clone().in_flight()), (550, 550));
+    assert_eq!((growing.bytes(), admission.in_flight()), (550, 550));
     growing.settle(551);
     assert_eq!(growing.bytes(), 550);
     drop(growing);

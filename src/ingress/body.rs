@@ -25,7 +25,7 @@ use crate::snapshot::BodyLimits;
 /// A piece from this size on is kept as it is. A smaller one is copied: it would keep the connection's whole read
 /// buffer, which is this large unless heads may be larger, for as long as the journal's ring keeps the body; and the
 /// buffer serves the next request again.
-pub(crate) const KEEP: usize = 16 * 1024;
+pub const KEEP: usize = 16 * 1024;
 /// How long a body waits for room in its caller's share before the caller hears 503.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long until it looks again, at first; later a quarter of the time it has waited.

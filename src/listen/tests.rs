@@ -9,6 +9,8 @@ use tokio_rustls::server::TlsStream;
 use super::*;
 use crate::metrics::Metrics;
 
+mod memory;
+
 /// A listener on a free port of the loopback.
 struct House {
     address: SocketAddr,

@@ -9,6 +9,7 @@
 mod support;
 
 mod budget;
+mod ceiling;
 mod crash;
 mod drain;
 mod faces;
