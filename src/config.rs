@@ -20,6 +20,7 @@ mod choice;
 mod cross;
 mod destinations;
 mod listeners;
+mod machine;
 mod names;
 mod problem;
 mod proof;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use destinations::Destination;
 pub use listeners::Listener;
+pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
 pub use routes::Route;
 pub use secrets::Environment;
@@ -85,6 +87,16 @@ impl Config {
     #[must_use]
     pub fn verifier(&self, source: &str) -> Option<&Verifier> {
         self.sources.iter().find(|known| *known.name == *source).map(|known| &known.built.verifier)
+    }
+}
+
+impl Config {
+    /// How many files can be open with these limits.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        let listeners = self.listeners.iter().map(|listener| &listener.limits);
+        let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
+        Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
     }
 }
 
@@ -206,10 +218,9 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     };
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
-    cross::check(
-        building,
-        &cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes },
-    );
+    let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
+    cross::check(building, &house);
+    machine::check(building, &house, metrics.is_some(), store.as_ref());
     Some(Config {
         path: path.to_owned(),
         log: Log {

@@ -156,3 +156,19 @@ fn memory_stays_below_the_ceiling_with_everything_full() {
     assert!(peak > 2 * idle && peak >= ceiling / 8, "{peak} bytes were taken of {ceiling}: nothing was full");
     metrics.no_panics();
 }
+
+#[test]
+fn as_many_files_as_the_system_allows_may_be_open_and_too_few_are_said() {
+    let sink = Sink::start(Manner::Well);
+    let estate = Estate::new(&configuration(&sink.url(), &sink.url()));
+    let house = House::start_after("ulimit -Sn 100; ulimit -Hn 1000", &estate);
+    let limits = house.proc("limits", "Max open files");
+    let figures: Vec<&str> = limits.split_ascii_whitespace().skip(3).take(2).collect();
+    assert_eq!(figures, ["1000", "1000"]);
+    assert!(!house.log().contains("LimitNOFILE"), "{}", house.log());
+    drop(house);
+    let house = House::start_after("ulimit -Sn 100; ulimit -Hn 200", &estate);
+    let log = house.log();
+    assert!(log.contains("open files, and the system allows 200"), "{log}");
+    assert!(log.contains("set LimitNOFILE= or lower them"), "{log}");
+}
