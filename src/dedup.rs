@@ -42,9 +42,9 @@ impl Window {
     /// them.
     pub const EXACT_MAX: usize = 4096;
 
-    /// Most memory a settled key takes, in bytes: its place in a table that was just doubled, and in the order of
+    /// Most memory a settled key takes, in bytes: its place in a table that was just doubled, and two in the order of
     /// eviction.
-    pub const ENTRY_BYTES: usize = 160;
+    pub const ENTRY_BYTES: usize = 208;
 
     /// No keys yet; at most `max_entries`, each kept for `window`.
     #[must_use]

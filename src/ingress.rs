@@ -43,7 +43,7 @@ mod record;
 mod reply;
 mod room;
 
-pub use body::Fault;
+pub use body::{Fault, KEEP};
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
 
@@ -153,6 +153,7 @@ impl Ingress {
             Verdict::Proven(verified) => verified,
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
+        permit.proven();
         visit.proven(source);
 
         let credential = source.verifier.credential();

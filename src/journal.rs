@@ -28,6 +28,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod checkpoint;
+pub mod cost;
 mod dead;
 mod event;
 mod frame;

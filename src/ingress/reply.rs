@@ -159,7 +159,8 @@ impl Rejection {
         match self {
             Self::Malformed(_) | Self::Slow | Self::Unproven(_) => true,
             Self::Refused(Refusal::Method | Refusal::Address) => true,
-            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. } | Refusal::Busy) => false,
+            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. }) => false,
+            Self::Refused(Refusal::Busy | Refusal::Crowded) => false,
             Self::Nowhere | Self::Broken | Self::Closing | Self::Twin | Self::NotTaken(_) | Self::Void => false,
         }
     }
@@ -199,6 +200,7 @@ impl Rejection {
             Self::Void => 24,
             Self::Malformed(Malformed::Coding) => 25,
             Self::Closing => 26,
+            Self::Refused(Refusal::Crowded) => 27,
             Self::Unproven(error) => {
                 OWN.len() + VerifyError::ALL.iter().position(|known| known == error).unwrap_or(VerifyError::ALL.len())
             }
@@ -206,7 +208,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 27] = [
+const OWN: [&str; 28] = [
     "stored",
     "queued",
     "repeat",
@@ -234,6 +236,7 @@ const OWN: [&str; 27] = [
     "void",
     "coding",
     "closing",
+    "crowded",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -303,7 +306,7 @@ fn refusal(rejection: Rejection, source: Option<&Source>) -> Response<Full<Bytes
         Rejection::Refused(Refusal::TooManyRefusals { retry_after }) => {
             (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
         }
-        Rejection::Refused(Refusal::Busy) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
+        Rejection::Refused(Refusal::Busy | Refusal::Crowded) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
         Rejection::Slow => (StatusCode::REQUEST_TIMEOUT, None),
         Rejection::Unproven(_) => {
             let plain = || phrase(StatusCode::UNAUTHORIZED);

@@ -10,6 +10,7 @@ mod support;
 
 mod bound;
 mod budget;
+mod ceiling;
 mod crash;
 mod drain;
 mod faces;

@@ -25,10 +25,10 @@ pub(super) fn configurations(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A directory with secrets, certificates and provider files, good ones and bad ones.
-pub(super) struct Stage(tempfile::TempDir);
+pub(in crate::config) struct Stage(tempfile::TempDir);
 
 impl Stage {
-    pub(super) fn set() -> Self {
+    pub(in crate::config) fn set() -> Self {
         let stage = Self(tempfile::tempdir().unwrap());
         for (name, mode, bytes) in [
             ("secrets/good", 0o600, b"open-sesame-open-sesame\n" as &[u8]),
@@ -73,18 +73,23 @@ impl Stage {
 
     /// Builds a text as if it stood on the stage under this name.
     pub(super) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+        self.build_where(name, text, u64::MAX)
+    }
+
+    /// Where the system allows so many open files.
+    pub(in crate::config) fn build_where(&self, name: &str, text: &str, files: u64) -> Result<Config, Report> {
         let environment = |name: &str| match name {
             "GOOD" | "META_APP_SECRET" | "CRM_API_KEY" => Some(OsString::from("open-sesame-open-sesame")),
             "EMPTY" => Some(OsString::new()),
             _ => None,
         };
-        let outside = Outside { base: self.path(), environment: Environment::new(&environment) };
+        let outside = Outside { base: self.path(), environment: Environment::new(&environment).with_files(files) };
         of_text(Path::new(name), text, outside)
     }
 }
 
 /// A configuration to which nothing has to be added; it has a line for every section that a test may change.
-pub(super) const WELL: &str = r#"format = 1
+pub(in crate::config) const WELL: &str = r#"format = 1
 
 [listen.public]
 address = "127.0.0.1:8443"

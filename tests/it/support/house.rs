@@ -123,7 +123,18 @@ pub(crate) struct House {
 impl House {
     /// Starts it and waits until it says that it is ready.
     pub(crate) fn start(estate: &Estate) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_porteiro"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_porteiro")), estate)
+    }
+
+    /// The same after a shell has done this, such as lowering a limit.
+    pub(crate) fn start_after(shell: &str, estate: &Estate) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_porteiro")]);
+        Self::start_by(command, estate)
+    }
+
+    fn start_by(mut command: Command, estate: &Estate) -> Self {
+        let mut child = command
             .args(["serve", "-c"])
             .arg(estate.path("porteiro.toml"))
             .stdin(Stdio::null())
@@ -210,10 +221,15 @@ impl House {
         self.child.try_wait().unwrap()
     }
 
+    /// A line of a file of proc(5) about it.
+    pub(crate) fn proc(&self, file: &str, line: &str) -> String {
+        let text = fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join(file)).unwrap();
+        text.lines().find(|known| known.starts_with(line)).unwrap().to_owned()
+    }
+
     /// Peak resident memory so far, in KiB (`VmHWM` of proc(5)).
     pub(crate) fn peak_kib(&self) -> u64 {
-        let status = fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join("status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = self.proc("status", "VmHWM:");
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
