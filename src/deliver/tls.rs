@@ -174,8 +174,8 @@ fn client(trust: &Trust, roots: &mut Roots) -> Result<Arc<ClientConfig>, TrustEr
     Ok(Arc::new(client))
 }
 
-/// How much may wait, encrypted, to be taken by the socket: two records, for the sake of memory.
-const BUFFER: usize = 32 << 10;
+/// How much may wait, encrypted, to be taken by the socket: one record, for the sake of memory.
+pub(super) const BUFFER: usize = 16 << 10;
 
 /// Sessions kept for resumption, per destination, which has one name.
 const SESSIONS: usize = 4;

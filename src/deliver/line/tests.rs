@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use super::super::client::Door;
 use super::super::plan::{Destination, Plan};
-use super::super::tls::{Pin, Roots, Trust};
+use super::super::tls::{BUFFER, Pin, Roots, Trust};
 use super::super::upstream::{Act, Identity, OK, Upstream, answer};
 use super::*;
 use crate::verify::digest;
@@ -16,6 +16,12 @@ async fn connect(upstream: &Upstream) -> Line {
     let door =
         Door { host: "127.0.0.1".into(), port: upstream.address.port(), tls: None, limit: Duration::from_secs(20) };
     door.open().await.unwrap()
+}
+
+async fn connect_tls(upstream: &Upstream, identity: &Identity) -> Line {
+    let trust = Trust::Pinned(vec![Pin::parse(&hex(&digest(&[&identity.public_key()]))).unwrap()]);
+    let plan = Plan { trust, ..Plan::new("crm", &format!("https://{}/", upstream.address)) };
+    Destination::build(plan, &mut Roots::default()).unwrap().door.open().await.unwrap()
 }
 
 fn appetite(send_on: bool) -> Appetite {
@@ -64,10 +70,7 @@ async fn a_body_arrives_whatever_its_pieces_are() {
     let identity = Identity::new(|_| {});
     let plain = Upstream::new(vec![vec![answer(OK); 100].concat()]).await;
     let tls = Upstream::tls(vec![vec![answer(OK); 100].concat()], &identity).await;
-    let trust = Trust::Pinned(vec![Pin::parse(&hex(&digest(&[&identity.public_key()]))).unwrap()]);
-    let over_tls = Plan { trust, ..Plan::new("crm", &format!("https://{}/", tls.address)) };
-    let over_tls = Destination::build(over_tls, &mut Roots::default()).unwrap().door.open().await.unwrap();
-    for (upstream, mut line) in [(&plain, connect(&plain).await), (&tls, over_tls)] {
+    for (upstream, mut line) in [(&plain, connect(&plain).await), (&tls, connect_tls(&tls, &identity).await)] {
         for (number, lengths) in cases.into_iter().enumerate() {
             let pieces = pieces(lengths);
             let (status, kept, again) = soon(exchange(line, &pieces)).await;
@@ -78,6 +81,20 @@ async fn a_body_arrives_whatever_its_pieces_are() {
         }
         assert_eq!(upstream.counts(), [cases.len()]);
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_socket_is_bounded() {
+    use std::io::Write as _;
+    let identity = Identity::new(|_| {});
+    let upstream = Upstream::tls(vec![vec![Act::Hang]], &identity).await;
+    let mut line = connect_tls(&upstream, &identity).await;
+    let Stream::Tls(stream) = &mut line.stream else { panic!("plain") };
+    let mut waiting = 0;
+    for _ in 0..10 {
+        waiting += stream.get_mut().1.writer().write(&[7; 100_000]).unwrap();
+    }
+    assert!(waiting <= BUFFER, "{waiting}");
 }
 
 fn hex(bytes: &[u8]) -> String {
