@@ -197,6 +197,13 @@ impl Destination {
         &self.name
     }
 
+    /// The path and query of an attempt for an event with this path below its source and this query; `None` where they do
+    /// not go with the destination's own.
+    #[must_use]
+    pub fn target(&self, rest: &str, query: &str) -> Option<PathAndQuery> {
+        self.path.join(rest, query)
+    }
+
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
     #[must_use]
     pub fn bytes(&self) -> u64 {

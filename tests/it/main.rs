@@ -14,6 +14,7 @@ mod drain;
 mod faces;
 mod isolation;
 mod retry;
+mod routes;
 mod slow;
 mod story;
 mod tidy;
