@@ -9,6 +9,7 @@
 mod check;
 pub mod demo;
 mod files;
+mod explain;
 mod health;
 mod log;
 pub mod sink;
@@ -58,8 +59,9 @@ enum Command {
     ///
     /// Reads the file, its secrets, certificates and provider files as `serve` would. A file that is wrong gets all of
     /// its problems named, and 78. Of one that is right it says what was built, the most memory it can take, how long
-    /// an outage the disk holds, and what is unsafe.
-    Check(Check),
+    /// an outage the disk holds, and what is unsafe. The tests that stand in the file are tried; with --explain it says
+    /// instead what one request would meet: source, limits, tenant, route, destinations and answer.
+    Check(Box<Check>),
     /// Ask a running Porteiro whether it is ready
     ///
     /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer within two seconds.
@@ -110,6 +112,8 @@ struct Check {
     /// Size of a body, for how long an outage the disk holds
     #[arg(long, value_name = "SIZE", value_parser = config::size_of, default_value = "2KiB")]
     event_size: u64,
+    #[command(flatten)]
+    explain: explain::Explain,
 }
 
 #[derive(Debug, Args)]
@@ -295,18 +299,24 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
 }
 
 fn check(arguments: &Check, out: &mut impl Write) -> Result<(), Failure> {
+    let refused = |report, out: &mut _| match arguments.output {
+        Output::Text => Failure::Config(report),
+        Output::Json => check::problems(&report, out).map_or_else(Failure::Print, |()| Failure::Told),
+    };
+    let config = config::load(&arguments.file.config).map_err(|report| refused(report, out))?;
+    if arguments.explain.explain {
+        let story = explain::story(&config, &arguments.explain).map_err(Failure::Run)?;
+        match arguments.output {
+            Output::Text => explain::text(&config, &story, out)?,
+            Output::Json => explain::json(&config, &story, out)?,
+        }
+        return Ok(());
+    }
+    let tests = config.try_tests().map_err(|report| refused(report, out))?;
     let load = config::ceiling::Load { per_second: arguments.rate.per_second(), body: arguments.event_size };
-    match (config::load(&arguments.file.config), arguments.output) {
-        (Ok(config), Output::Text) => {
-            let colour = colour(&io::stdout());
-            check::text(&config, load, colour, out)?;
-        }
-        (Ok(config), Output::Json) => check::json(&config, load, out)?,
-        (Err(report), Output::Text) => return Err(Failure::Config(report)),
-        (Err(report), Output::Json) => {
-            check::problems(&report, out)?;
-            return Err(Failure::Told);
-        }
+    match arguments.output {
+        Output::Text => check::text(&config, (load, tests), colour(&io::stdout()), out)?,
+        Output::Json => check::json(&config, (load, tests), out)?,
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ mod problem;
 mod proof;
 pub mod provider;
 mod raw;
+pub mod rehearsal;
 mod routes;
 mod said;
 mod secrets;
@@ -41,7 +42,7 @@ pub use destinations::Destination;
 pub use listeners::Listener;
 pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
-pub use routes::Route;
+pub use routes::{NONE, Route, rules, source_id};
 pub use secrets::Environment;
 pub use sources::Source;
 pub use store::Store;
@@ -49,6 +50,7 @@ pub use units::{Rate, show_size, show_time};
 
 use build::Building;
 use problem::{Problems, TextFile};
+use rehearsal::cases::{self, Cases};
 use routes::Known;
 use secrets::Outside;
 
@@ -80,6 +82,7 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
+    tests: Cases,
 }
 
 impl Config {
@@ -97,6 +100,15 @@ impl Config {
         let listeners = self.listeners.iter().map(|listener| &listener.limits);
         let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
         Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
+    }
+
+    /// Tries what the file's own tests say; answers how many there are.
+    ///
+    /// # Errors
+    ///
+    /// Every expectation that does not hold, in the order of the text.
+    pub fn try_tests(&self) -> Result<usize, Report> {
+        self.tests.run(self).map(|()| self.tests.count())
     }
 }
 
@@ -190,7 +202,8 @@ fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Repo
     let Some(config) = config else {
         return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
     };
-    Ok(Config { dangers: dangers.into_dangers(files), ..config })
+    let tests = config.tests.standing_in(files[0].clone());
+    Ok(Config { dangers: dangers.into_dangers(files), tests, ..config })
 }
 
 /// Builds every section, and checks them against each other.
@@ -214,13 +227,23 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         let list = |said: &[(String, Span)]| -> Vec<Known> {
             said.iter().map(|(name, span)| Known { name: name.clone(), span: span.clone() }).collect()
         };
-        routes::build(building, &file.route, &list(&said_sources), &list(&said_destinations))
+        let (known, destinations) = (list(&said_sources), list(&said_destinations));
+        routes::build(building, file, &routes::House { sources: &known, built: &sources, destinations: &destinations })
     };
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
     cross::check(building, &house);
     machine::check(building, &house, metrics.is_some(), store.as_ref());
+    let listeners: Vec<_> = listeners.into_iter().map(|(listener, _)| listener).collect();
+    let destinations: Vec<_> = destinations.into_iter().map(|placed| placed.destination).collect();
+    let said = cases::Names {
+        listeners: names.iter().map(|name| name.get_ref().as_str()).collect(),
+        sources: file.source.keys().map(|name| name.get_ref().as_str()).collect(),
+        destinations: file.destination.keys().map(|name| name.get_ref().as_str()).collect(),
+    };
+    let house = cases::House { listeners: &listeners, sources: &sources, routes: &routes, said };
+    let tests = cases::build(building, &file.test, &house);
     Some(Config {
         path: path.to_owned(),
         log: Log {
@@ -230,12 +253,13 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         admission,
         shutdown,
         metrics,
-        listeners: listeners.into_iter().map(|(listener, _)| listener).collect(),
+        listeners,
         store: store?,
         sources,
-        destinations: destinations.into_iter().map(|placed| placed.destination).collect(),
+        destinations,
         routes,
         dangers: None,
+        tests,
     })
 }
 

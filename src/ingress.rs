@@ -164,7 +164,7 @@ impl Ingress {
             claims::Heard::New(fresh) => fresh,
             claims::Heard::Before(earlier) => return Ok(Accepted::Before(earlier)),
         };
-        let owed = match record::route(&source.table, fresh) {
+        let owed = match record::route(source, fresh) {
             record::Routed::To(owed) => owed,
             record::Routed::Discarded(discard) => return Ok(Accepted::Discarded(discard)),
         };

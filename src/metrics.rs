@@ -8,8 +8,10 @@
 //! <https://prometheus.io/docs/practices/naming/>.
 
 mod process;
+mod routed;
 mod sparing;
 
+pub use routed::Routed;
 pub use sparing::Sparing;
 
 use std::fmt;
@@ -236,6 +238,7 @@ pub struct SourceMetrics {
 
 struct SourceFamilies {
     requests: IntCounterVec,
+    routed: IntCounterVec,
     body_bytes: IntCounterVec,
     unreadable: IntCounterVec,
     conflicts: IntCounterVec,
@@ -252,6 +255,11 @@ impl SourceFamilies {
                 "requests_total",
                 "Requests answered, by what became of them; the source is `none` where no source matched.",
                 &["source", "outcome"],
+            ),
+            routed: declare.counters(
+                "routed_events_total",
+                "Proven events that were new, by the route that decided and what it did; `none` where none matched.",
+                &["source", "route", "then"],
             ),
             body_bytes: declare.counters("request_body_bytes_total", "Bytes of request bodies read.", by),
             unreadable: declare.counters(

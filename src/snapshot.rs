@@ -17,7 +17,7 @@ use http::{HeaderValue, StatusCode};
 use crate::admission::{Ranges, Rules};
 use crate::event::{Dedup, Selectors};
 use crate::journal::Target;
-use crate::metrics::SourceMetrics;
+use crate::metrics::{Routed, SourceMetrics};
 use crate::route::{SourceId, Table};
 use crate::verify::Verifier;
 
@@ -47,6 +47,8 @@ pub struct Source {
     pub dedup: Dedup,
     /// Who must hear its events, as the journal takes it.
     pub table: Table<Arc<[Target]>>,
+    /// What counts its events by the rule of the table that decided.
+    pub routed: Routed,
     /// What the provider is answered.
     pub replies: Replies,
     /// When the provider is answered.

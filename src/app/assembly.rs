@@ -151,7 +151,7 @@ fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics) -> Result<Sna
     let rules = rules(config, journal)?;
     let mut sources = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
-        sources.push(Arc::new(compiled(source, journal, metrics, &rules)?));
+        sources.push(Arc::new(compiled(source, journal, metrics, &rules, &config.routes)?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (place, listener) in config.listeners.iter().enumerate() {
@@ -193,7 +193,7 @@ fn rules(config: &Config, journal: &Journal) -> Result<Vec<Rule<Arc<[Target]>>>,
                 Then::To(to.iter().map(target).collect::<Result<Vec<_>, AppError>>()?.into())
             }
         };
-        Ok(Rule { from: from?, then })
+        Ok(Rule { from: from?, when: route.when.clone(), mixed: route.mixed, then })
     };
     config.routes.iter().map(rule).collect()
 }
@@ -203,17 +203,24 @@ fn compiled(
     journal: &Journal,
     metrics: &Metrics,
     rules: &[Rule<Arc<[Target]>>],
+    routes: &[config::Route],
 ) -> Result<Source, AppError> {
     let id = source_id(journal, &source.name)?;
+    let too_much = |error: &dyn std::error::Error| AppError::Assembly(format!("routes of {}: {error}", source.name));
+    let table = Table::build(id, &source.name, rules).map_err(|error| too_much(&error))?;
+    let selectors = source.built.selectors.asking(table.questions().clone()).map_err(|error| too_much(&error))?;
+    let own = table.origins().filter_map(|place| routes.get(place));
+    let labels: Vec<(&str, bool)> = own.map(|route| (&*route.label, route.to.is_none())).collect();
     Ok(Source {
         id,
         name: Arc::clone(&source.name),
         rules: source.rules.clone(),
         body: source.body,
         verifier: source.built.verifier.clone(),
-        selectors: source.built.selectors.clone(),
+        selectors,
         dedup: source.dedup,
-        table: Table::build(id, rules),
+        routed: metrics.routed(&source.name, &labels),
+        table,
         replies: Replies {
             success: reply(&source.built.answers.success)?,
             reject: reply(&source.built.answers.reject)?,

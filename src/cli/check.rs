@@ -22,8 +22,18 @@ use crate::snapshot::Ack;
 const NAMES: usize = 14;
 
 /// Prints for people what a configuration means.
-pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn text(
+    config: &Config,
+    (load, tests): (Load, usize),
+    colour: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "{} is a configuration that works.", config.path.display())?;
+    match tests {
+        0 => {}
+        1 => writeln!(out, "Its test holds.")?,
+        count => writeln!(out, "Its {count} tests hold.")?,
+    }
     head(out, "Listeners")?;
     for listener in &config.listeners {
         line(out, &listener.name, &entrance(listener))?;
@@ -42,10 +52,14 @@ pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Wri
         destinations(config, destination, out)?;
     }
     head(out, "Routes")?;
-    for (place, route) in config.routes.iter().enumerate() {
+    for route in &config.routes {
         let (from, to) = names(config, route);
         let to = to.map_or_else(|| "discarded: nothing is stored".to_owned(), |to| to.join(", "));
-        line(out, &(place + 1).to_string(), &format!("{} -> {to}", from.join(", ")))?;
+        let mixed = if route.mixed { ", batches of several tenants" } else { "" };
+        line(out, &route.label, &format!("{}{mixed} -> {to}", from.join(", ")))?;
+        if let Some(when) = &route.when {
+            more(out, &format!("when {when}"))?;
+        }
     }
     journal(config, out)?;
     cost(config, load, out)?;
@@ -60,11 +74,11 @@ fn head(out: &mut impl Write, title: &str) -> io::Result<()> {
     writeln!(out, "\n{title}")
 }
 
-fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {name:NAMES$} {text}")
 }
 
-fn more(out: &mut impl Write, text: &str) -> io::Result<()> {
+pub(super) fn more(out: &mut impl Write, text: &str) -> io::Result<()> {
     line(out, "", text)
 }
 
@@ -308,7 +322,7 @@ fn names<'a>(config: &'a Config, route: &Route) -> (Vec<&'a str>, Option<Vec<&'a
 }
 
 /// Prints for machines what a configuration means.
-pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn json(config: &Config, (load, tests): (Load, usize), out: &mut impl Write) -> io::Result<()> {
     let terms = ceiling::memory(config);
     let term = |term: &ceiling::Term| json!({ "what": term.what, "how": term.how, "bytes": term.bytes });
     let told = json!({
@@ -344,6 +358,7 @@ pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Res
                 "destination": outage.destination, "seconds": outage.holds.as_secs(), "bound": outage.bound,
             })).collect::<Vec<_>>(),
         },
+        "tests": tests,
         "dangers": config.dangers.as_ref().map_or_else(Vec::new, listed),
     });
     writeln!(out, "{told:#}")
@@ -441,7 +456,15 @@ fn json_destination(destination: &Destination) -> Value {
 
 fn json_route(config: &Config, route: &Route) -> Value {
     let (from, to) = names(config, route);
-    json!({ "from": from, "to": to, "discard": route.to.is_none() })
+    json!({
+        "route": &*route.label,
+        "line": route.line,
+        "from": from,
+        "when": route.when.as_ref().map(ToString::to_string),
+        "mixed": route.mixed,
+        "to": to,
+        "discard": route.to.is_none(),
+    })
 }
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ impl Building<'_> {
         self.problems.at(span.clone(), title)
     }
 
+    /// The line of the text in which a place begins, counted from 1.
+    pub(crate) fn line(&self, span: &Span) -> usize {
+        let text = self.files.first().map_or("", |file| file.text.as_str());
+        1 + text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count()
+    }
+
     /// Names something that works and is unsafe.
     pub(crate) fn danger(&mut self, span: &Span, title: impl Into<String>) -> &mut Problem {
         self.dangers.at(span.clone(), title)

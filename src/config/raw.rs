@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choice::{LogFormat, LogLevel, Metered};
-use super::said::{At, Flow, PlainOrSecret, Said, SecretRef, Size};
+use super::said::{At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
 use crate::snapshot::Ack;
@@ -35,6 +35,8 @@ pub(crate) struct File {
     pub(crate) source: Named<Source>,
     pub(crate) destination: Named<Destination>,
     pub(crate) route: Vec<At<Route>>,
+    pub(crate) route_default: Option<At<RouteDefault>>,
+    pub(crate) test: Vec<At<Test>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -209,7 +211,75 @@ pub(crate) struct Retry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Route {
+    pub(crate) name: Option<Said<String>>,
     pub(crate) from: Option<At<Vec<Said<String>>>>,
+    pub(crate) when: Option<At<When>>,
+    pub(crate) mixed: Option<At<bool>>,
     pub(crate) to: Option<At<Vec<Said<String>>>>,
     pub(crate) discard: Option<At<bool>>,
+}
+
+/// A condition: one list, or one thing that is asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct When {
+    pub(crate) all: Option<At<Vec<At<Self>>>>,
+    pub(crate) any: Option<At<Vec<At<Self>>>>,
+    pub(crate) not: Option<Box<At<Self>>>,
+    pub(crate) source: Option<At<Direct>>,
+    pub(crate) tenant: Option<At<Direct>>,
+    pub(crate) kind: Option<At<Direct>>,
+    pub(crate) path: Option<At<Direct>>,
+    pub(crate) header: Option<Said<String>>,
+    pub(crate) query: Option<Said<String>>,
+    pub(crate) capture: Option<Said<String>>,
+    pub(crate) form: Option<Said<String>>,
+    pub(crate) pointer: Option<Said<String>>,
+    pub(crate) equals: Option<Said<String>>,
+    pub(crate) r#in: Option<At<Vec<Said<String>>>>,
+    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) glob: Option<Said<String>>,
+    pub(crate) exists: Option<At<bool>>,
+}
+
+/// What becomes of events that no route takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct RouteDefault {
+    pub(crate) to: Option<At<Vec<Said<String>>>>,
+    pub(crate) discard: Option<At<bool>>,
+}
+
+/// A request, and what should become of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Test {
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) request: Option<At<TestRequest>>,
+    pub(crate) expect: Option<At<TestExpect>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TestRequest {
+    pub(crate) source: Option<Said<String>>,
+    pub(crate) listener: Option<Said<String>>,
+    pub(crate) host: Option<Said<String>>,
+    pub(crate) method: Option<Said<String>>,
+    pub(crate) path: Option<Said<String>>,
+    pub(crate) query: Option<Said<String>>,
+    pub(crate) headers: BTreeMap<toml::Spanned<String>, Said<String>>,
+    pub(crate) body: Option<Said<String>>,
+    pub(crate) body_file: Option<Said<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TestExpect {
+    pub(crate) tenant: Option<Said<String>>,
+    pub(crate) kind: Option<Said<String>>,
+    pub(crate) route: Option<At<Label>>,
+    pub(crate) to: Option<At<Vec<Said<String>>>>,
+    pub(crate) discard: Option<At<bool>>,
+    pub(crate) status: Option<At<u32>>,
 }

@@ -195,3 +195,63 @@ impl<'de> Deserialize<'de> for PlainOrSecret {
         deserializer.deserialize_any(Reader)
     }
 }
+
+/// How a value is compared; one of them.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Compared {
+    pub(crate) equals: Option<Said<String>>,
+    pub(crate) r#in: Option<At<Vec<Said<String>>>>,
+    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) glob: Option<Said<String>>,
+    pub(crate) exists: Option<At<bool>>,
+}
+
+/// What is asked of something that needs no further name: the text it is, or how it is compared.
+#[derive(Clone, Debug)]
+pub(crate) enum Direct {
+    Is(String),
+    Compared(Compared),
+}
+
+impl<'de> Deserialize<'de> for Direct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Direct;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or a table such as { in = [\"A\", \"B\"] } or { prefix = \"A\" }")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Direct, E> {
+                Ok(Direct::Is(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Direct, A::Error> {
+                Compared::deserialize(MapAccessDeserializer::new(map)).map(Direct::Compared)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What a route is called: its name, or its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Label(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Label;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a route, or its number")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Label, E> {
+                Ok(Label(text.to_owned()))
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Label, E> {
+                Ok(Label(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}

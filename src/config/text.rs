@@ -24,12 +24,11 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 
 /// Keys that a later version will know, by the section they stand in (`*` for a name).
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["control", "include", "passage", "tenant", "test"]),
+    ("", &["control", "include", "passage", "tenant"]),
     ("listen.*", &["http2", "proxy-protocol", "trusted-hops"]),
     ("source.*", &["expect-every", "late", "mode", "proof", "split", "tenant"]),
     ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
-    ("route", &["all", "any", "default", "mixed", "not", "tenant", "when"]),
     ("journal", &["engine"]),
 ];
 

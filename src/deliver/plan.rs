@@ -200,6 +200,15 @@ impl Destination {
         &self.name
     }
 
+    /// The path and query of an attempt for an event with this path below its source and this query; `None` where they do
+    /// not go with the destination's own.
+    #[must_use]
+    pub fn target(&self, rest: &str, query: &str) -> Option<String> {
+        let mut target = Vec::new();
+        self.path.join(rest, query, &mut target)?;
+        String::from_utf8(target).ok()
+    }
+
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
     #[must_use]
     pub fn bytes(&self) -> u64 {

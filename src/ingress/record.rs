@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::dedup::Claim;
 use crate::event::{Body, Event, Tenants};
 use crate::journal::{self, Chunks, Journal, Pending, Record, Refused, Target, Then};
-use crate::route::{Resolved, Table};
+use crate::route::{Facts, Resolved};
 use crate::snapshot::{Ack, Source};
 use crate::verify;
 
@@ -46,15 +46,17 @@ pub(super) enum Routed {
     Discarded(Discard),
 }
 
-/// Asks for every event who must hear it. What is discarded frees its key.
-pub(super) fn route(table: &Table<Arc<[Target]>>, fresh: Few<Fresh>) -> Routed {
+/// Asks for every event who must hear it, and counts the rule that says so. What is discarded frees its key.
+pub(super) fn route(source: &Source, fresh: Few<Fresh>) -> Routed {
     let mut owed = Few::default();
     let mut discarded = None;
     for fresh in fresh {
-        let targets = match table.resolve(&fresh.event) {
-            Resolved::To(targets) => Arc::clone(targets),
+        let resolved = source.table.resolve(&Facts::of(&fresh.event));
+        source.routed.count(resolved.rule());
+        let targets = match resolved {
+            Resolved::To { targets, .. } => Arc::clone(targets),
             Resolved::Nowhere => Arc::default(),
-            discard @ Resolved::Discard => {
+            discard @ Resolved::Discard { .. } => {
                 discarded = Discard::of(&discard);
                 continue;
             }
@@ -91,7 +93,7 @@ impl Frame<'_> {
     fn record(&self, part: usize, owed: Owed, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted } = self;
         let Owed { fresh: Fresh { event, claim }, targets } = owed;
-        let Event { id, key, digest, kind, order, time: _, tenants, body, readable } = event;
+        let Event { id, key, digest, kind, order, time: _, tenants, body, marks: _, readable } = event;
         if !readable {
             source.metrics.unreadable.inc();
         }

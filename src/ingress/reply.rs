@@ -54,8 +54,8 @@ pub struct Discard(());
 impl Discard {
     pub(super) const fn of<T>(resolved: &Resolved<'_, T>) -> Option<Self> {
         match resolved {
-            Resolved::Discard => Some(Self(())),
-            Resolved::To(_) | Resolved::Nowhere => None,
+            Resolved::Discard { .. } => Some(Self(())),
+            Resolved::To { .. } | Resolved::Nowhere => None,
         }
     }
 }
@@ -173,6 +173,12 @@ impl Rejection {
             Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. }) => true,
             _ => self.is_the_callers(),
         }
+    }
+
+    /// The status that a caller hears, unless the source has one of its own for what is not proven.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        refusal(self, None).status()
     }
 
     /// Its place in [`OUTCOMES`].

@@ -134,6 +134,19 @@ fn all_failures_of_proof_look_the_same_from_outside() {
 }
 
 #[test]
+fn what_is_new_is_counted_by_the_route_that_decided() {
+    let rooms = Rooms::new();
+    for (target, id) in [("/plain", "1"), ("/plain", "1"), ("/plain", "2"), ("/nowhere", "1"), ("/discarding", "1")] {
+        rooms.answer(event(target, id, b"{}"));
+    }
+    let routed = |source: &str| {
+        let source = rooms.metrics.routed(source, &[("1", source == "discarding")]);
+        (source.total(Some(0)), source.total(None))
+    };
+    assert_eq!((routed("plain"), routed("nowhere"), routed("discarding")), ((2, 0), (0, 1), (1, 0)));
+}
+
+#[test]
 fn a_repeat_is_answered_alike_and_stored_once() {
     let rooms = Rooms::new();
     for _ in 0..3 {

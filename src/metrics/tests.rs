@@ -67,3 +67,21 @@ fn names_follow_the_habits_of_prometheus() {
         assert!(!name.contains("_ms") && !name.contains("_kb") && !name.contains("_us"), "{name}");
     }
 }
+
+#[test]
+fn events_are_counted_by_the_route_that_decided() {
+    let metrics = Metrics::new();
+    let routed = metrics.routed("github", &[("pushes", false), ("2", true)]);
+    for route in [Some(0), Some(0), Some(1), None, Some(2)] {
+        routed.count(route);
+    }
+    assert_eq!([Some(0), Some(1), None].map(|route| routed.total(route)), [2, 1, 2]);
+    let text = metrics.render();
+    for line in [
+        "porteiro_routed_events_total{route=\"pushes\",source=\"github\",then=\"owed\"} 2",
+        "porteiro_routed_events_total{route=\"2\",source=\"github\",then=\"discard\"} 1",
+        "porteiro_routed_events_total{route=\"none\",source=\"github\",then=\"none\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

@@ -16,6 +16,7 @@ mod drain;
 mod faces;
 mod isolation;
 mod retry;
+mod routes;
 mod slow;
 mod story;
 mod tidy;

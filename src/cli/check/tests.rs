@@ -70,7 +70,7 @@ fn build(text: &str) -> Result<Config, Report> {
 
 fn printed(text: &str) -> String {
     let mut out = Vec::new();
-    super::text(&build(text).unwrap(), LOAD, false, &mut out).unwrap();
+    super::text(&build(text).unwrap(), (LOAD, 2), false, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -124,7 +124,7 @@ fn a_configuration_without_dangers_says_so() {
 #[test]
 fn machines_read_the_same() {
     let mut out = Vec::new();
-    json(&build(TEXT).unwrap(), LOAD, &mut out).unwrap();
+    json(&build(TEXT).unwrap(), (LOAD, 0), &mut out).unwrap();
     let told: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(told["ok"], true);
     assert_eq!(told["metrics"], Value::Null);

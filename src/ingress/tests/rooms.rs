@@ -188,8 +188,8 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
                 "nowhere" => None,
                 _ => Some(Then::To(Arc::clone(&targets))),
             };
-            let rules: Vec<_> = then.into_iter().map(|then| Rule { from: vec![id], then }).collect();
-            let mut source = plain(id, name, Table::build(id, &rules), metrics);
+            let rules: Vec<_> = then.into_iter().map(|then| Rule::always(vec![id], then)).collect();
+            let mut source = plain(id, name, Table::build(id, name, &rules).unwrap(), metrics);
             change(&mut source);
             let pattern = Pattern::parse(&format!("/{name}/*")).unwrap();
             Entry { host: None, pattern, to: Arc::new(source) }
@@ -237,6 +237,7 @@ fn plain(id: SourceId, name: &str, table: Table<Arc<[Target]>>, metrics: &Metric
         }),
         selectors: selectors(Repeat::Answer),
         dedup: Dedup::On,
+        routed: metrics.routed(name, &vec![("1", name == "discarding"); table.origins().count()]),
         table,
         replies: Replies::default(),
         ack: Ack::Durable,
