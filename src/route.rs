@@ -153,25 +153,25 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// The facts of an event.
+    /// The facts of an event of this tenant.
     #[must_use]
-    pub fn of(event: &'a Event) -> Self {
-        let Event { kind, tenants, marks, readable, .. } = event;
-        Self { tenant: Tenant::of(tenants), kind, marks, readable: *readable }
+    pub fn of(event: &'a Event, tenant: Tenant<'a>) -> Self {
+        let Event { kind, marks, readable, .. } = event;
+        Self { tenant, kind, marks, readable: *readable }
     }
 
     /// What the facts would be if the request were proven.
     #[must_use]
-    pub fn glimpsed(glimpse: &'a Glimpse) -> Self {
-        let Glimpse { kind, tenants, marks, readable, .. } = glimpse;
-        Self { tenant: Tenant::of(tenants), kind, marks, readable: *readable }
+    pub fn glimpsed(glimpse: &'a Glimpse, tenant: Tenant<'a>) -> Self {
+        let Glimpse { kind, marks, readable, .. } = glimpse;
+        Self { tenant, kind, marks, readable: *readable }
     }
 }
 
 /// Whose event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tenant<'a> {
-    /// The source's events belong to nobody in particular.
+    /// Nobody's in particular, as far as the event says.
     None,
     /// Somebody whom nobody knows.
     Unknown,

@@ -86,7 +86,7 @@ impl Told<'_> {
     /// Whose event it is.
     #[must_use]
     pub fn tenant(&self) -> Tenant<'_> {
-        Facts::glimpsed(&self.glimpse).tenant
+        Tenant::of(&self.glimpse.tenants)
     }
 }
 
@@ -167,7 +167,7 @@ fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Req
     let credential = source.built.verifier.credential();
     let facts = SourceFacts { name: &source.name, rest, credential, dedup: source.dedup };
     let glimpse = Glimpse::read(&facts, &selectors, request);
-    let decided = table.resolve(&Facts::glimpsed(&glimpse)).rule();
+    let decided = table.resolve(&Facts::glimpsed(&glimpse, Tenant::of(&glimpse.tenants))).rule();
     let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
     let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
     let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));

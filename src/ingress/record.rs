@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::dedup::Claim;
 use crate::event::{Body, Event, Tenants};
 use crate::journal::{self, Chunks, Journal, Pending, Record, Refused, Target, Then};
-use crate::route::{Facts, Resolved};
+use crate::route::{Facts, Resolved, Tenant};
 use crate::snapshot::{Ack, Source};
 use crate::verify;
 
@@ -51,7 +51,8 @@ pub(super) fn route(source: &Source, fresh: Few<Fresh>) -> Routed {
     let mut owed = Few::default();
     let mut discarded = None;
     for fresh in fresh {
-        let resolved = source.table.resolve(&Facts::of(&fresh.event));
+        let tenant = Tenant::of(&fresh.event.tenants);
+        let resolved = source.table.resolve(&Facts::of(&fresh.event, tenant));
         source.routed.count(resolved.rule());
         let targets = match resolved {
             Resolved::To { targets, .. } => Arc::clone(targets),

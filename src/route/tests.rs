@@ -233,8 +233,11 @@ fn what_could_not_be_read_is_neither_there_nor_absent() {
         holds(When::Any(vec![not(header()), condition.clone()]), &unread, true);
         holds(not(When::All(vec![header(), condition])), &unread, true);
     }
-    holds(tenant("acme"), &nobody, false);
-    holds(not(tenant("acme")), &nobody, false);
+    for facts in [&nobody, &unread] {
+        holds(tenant("acme"), facts, false);
+        holds(not(tenant("acme")), facts, false);
+    }
+    holds(not(tenant("acme")), &Facts { tenant: Tenant::One("other"), ..unread }, true);
     holds(not(header()), &nobody, true);
     check(&[rule_when(not(pointer()), 7), rule(&[1], &[9])], &unread, Some(&[9]));
     // A kind that was read is known, whatever else could not be.

@@ -144,8 +144,7 @@ impl Node {
             Self::Not(inner) => inner.holds(facts).map(|holds| !holds),
             Self::Tenant(shape) => match facts.tenant {
                 Tenant::One(name) => Some(shape.takes(name)),
-                Tenant::Unknown if !facts.readable => None,
-                Tenant::None | Tenant::Unknown => Some(false),
+                Tenant::None | Tenant::Unknown => facts.readable.then_some(false),
                 Tenant::Mixed => None,
             },
             Self::Kind(_) if facts.kind.is_empty() => facts.readable.then_some(false),
