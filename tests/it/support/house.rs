@@ -123,14 +123,14 @@ pub(crate) struct House {
 impl House {
     /// Starts it and waits until it says that it is ready.
     pub(crate) fn start(estate: &Estate) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_porteiro"))
-            .args(["serve", "-c"])
-            .arg(estate.path("porteiro.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+        command.args(["serve", "-c"]).arg(estate.path("porteiro.toml")).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::started_by(command)
+    }
+
+    /// As [`House::start`], by a command that becomes Porteiro.
+    pub(crate) fn started_by(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (tell, told) = mpsc::channel();
         let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&lines));
