@@ -64,7 +64,9 @@ enum Command {
     Check(Box<Check>),
     /// Ask a running Porteiro whether it is ready
     ///
-    /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer within two seconds.
+    /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer in time. It is not ready
+    /// where another box would do better (it ends, its disk is full, hangs or failed), never because a destination is
+    /// dead. For keepalived, load balancers and containers; nothing needs to be readable for it.
     Health(Health),
     /// Print the version
     Version(Version),
@@ -121,6 +123,9 @@ struct Health {
     /// Where the metrics listener stands
     #[arg(long, value_name = "ADDRESS", default_value = METRICS)]
     address: SocketAddr,
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", value_parser = config::time_of, default_value = "2s")]
+    within: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -212,7 +217,7 @@ pub fn main() -> ExitCode {
             serve(&arguments)
         }
         Command::Check(arguments) => check(&arguments, &mut out),
-        Command::Health(arguments) => health::ask(arguments.address).map_err(Failure::Run),
+        Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);

@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::metrics::{Metrics, SourceMetrics, Sparing, seconds};
 use crate::select;
 use crate::snapshot::{ListenerId, Shared, Snapshot, Source};
-use crate::verify::Verdict;
+use crate::verify::{Verdict, Verified};
 
 mod body;
 mod claims;
@@ -154,7 +154,7 @@ impl Ingress {
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
         permit.proven();
-        visit.proven(source);
+        visit.proven(source, &verified);
 
         let credential = source.verifier.credential();
         let facts = SourceFacts { name: &source.name, rest: found.rest, credential, dedup: source.dedup };
@@ -197,9 +197,10 @@ impl Ingress {
 }
 
 impl Visit<'_> {
-    /// Counts a request that was proven.
-    fn proven(&self, source: &Source) {
+    /// Counts a request that was proven, and by which secret.
+    fn proven(&self, source: &Source, verified: &Verified) {
         source.metrics.verified.observe(seconds(self.began.elapsed()));
+        source.metrics.freshness.secret_used(verified.proof(), verified.key(), self.now);
         source.metrics.last_event.set(i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX));
     }
 }

@@ -31,10 +31,12 @@ use crate::metrics::{HouseMetrics, ListenerMetrics, Sparing};
 mod conn;
 mod handshake;
 mod inflow;
+mod passed;
 pub mod tls;
 mod watch;
 
 pub use inflow::Inflow;
+pub use passed::{Passed, PassedError, Wanted};
 use tls::Tls;
 #[cfg(any(test, fuzzing))]
 pub use watch::holds as watch_holds;

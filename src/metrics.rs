@@ -7,10 +7,12 @@
 //! Must not know: what the figures mean to those who count. Names and units follow
 //! <https://prometheus.io/docs/practices/naming/>.
 
+mod freshness;
 mod process;
 mod routed;
 mod sparing;
 
+pub use freshness::Freshness;
 pub use routed::Routed;
 pub use sparing::Sparing;
 
@@ -99,6 +101,17 @@ impl Metrics {
     /// The handles of a source. `outcomes` is the closed list of what may become of a request.
     #[must_use]
     pub fn source(&self, name: &str, outcomes: &[&'static str]) -> Arc<SourceMetrics> {
+        self.source_proven_by(name, outcomes, &[])
+    }
+
+    /// As [`Metrics::source`]; `secrets` names the keys of each of its proofs, in the order of its verifier.
+    #[must_use]
+    pub fn source_proven_by(
+        &self,
+        name: &str,
+        outcomes: &[&'static str],
+        secrets: &[Vec<Box<str>>],
+    ) -> Arc<SourceMetrics> {
         let of = &self.sources;
         Arc::new(SourceMetrics {
             outcomes: Words::new(&of.requests, name, outcomes),
@@ -108,6 +121,7 @@ impl Metrics {
             last_event: of.last_event.with_label_values(&[name]),
             verified: of.verified.with_label_values(&[name]),
             acknowledged: of.acknowledged.with_label_values(&[name]),
+            freshness: of.freshness.of(name, secrets),
         })
     }
 
@@ -234,6 +248,8 @@ pub struct SourceMetrics {
     pub verified: Histogram,
     /// From the arrival of the head to the success reply.
     pub acknowledged: Histogram,
+    /// How fresh its events are, whether it is silent, and which secrets it uses.
+    pub freshness: Freshness,
 }
 
 struct SourceFamilies {
@@ -245,6 +261,7 @@ struct SourceFamilies {
     last_event: IntGaugeVec,
     verified: HistogramVec,
     acknowledged: HistogramVec,
+    freshness: freshness::Families,
 }
 
 impl SourceFamilies {
@@ -284,6 +301,7 @@ impl SourceFamilies {
                 by,
                 SECONDS,
             ),
+            freshness: freshness::Families::new(declare),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderValue, StatusCode};
 
 use super::AppError;
+use super::silence::Silence;
 use crate::admission::Admission;
 use crate::clock::{Clock, Timestamp};
 use crate::config::provider::Answer;
@@ -39,6 +40,7 @@ pub struct Assembly {
     /// The way in, without its sockets.
     pub ingress: Arc<Ingress>,
     pub(super) destinations: Vec<(Arc<str>, Arc<DestinationMetrics>)>,
+    pub(super) silence: Silence,
     starts: Mutex<Vec<Start>>,
 }
 
@@ -86,7 +88,9 @@ impl Assembly {
             starts.push((id, Arc::clone(&destination.built), handles));
         }
         let starts = Mutex::new(starts);
-        Ok((Self { clock: clock.clone(), metrics, journal, ingress, destinations, starts }, writer))
+        let silence = Silence::default();
+        silence.follow(config, &metrics, clock.now());
+        Ok((Self { clock: clock.clone(), metrics, journal, ingress, destinations, silence, starts }, writer))
     }
 
     /// The lanes to be started; empty when asked again.
@@ -226,7 +230,7 @@ fn compiled(
             reject: reply(&source.built.answers.reject)?,
         },
         ack: source.ack,
-        metrics: metrics.source(&source.name, OUTCOMES),
+        metrics: metrics.source_proven_by(&source.name, OUTCOMES, &source.built.secrets),
     })
 }
 

@@ -114,7 +114,15 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
     line(out, &source.name, &format!("{} on {on} ({host}), provider {}", source.path, source.provider))?;
     more(out, &format!("{}; confidence {}, checked {}", facts.title, confidence(facts.confidence), facts.checked))?;
     more(out, &format!("proof: {}", proof(source)))?;
+    let secrets = secrets(source);
+    if secrets > 1 {
+        let figure = "porteiro_source_secret_last_used_timestamp_seconds tells which are still used";
+        more(out, &format!("secrets: {secrets}, in rotation; {figure}"))?;
+    }
     more(out, &format!("repeats: {}", repeats(config, source)))?;
+    if let Some(every) = source.expect_every {
+        more(out, &format!("silence: an alarm after {} without an event", show_time(every)))?;
+    }
     let answers = &source.built.answers;
     let ack = match source.ack {
         Ack::Durable => "once the event is on disk",
@@ -165,6 +173,12 @@ fn proof(source: &Source) -> String {
         return what.into();
     }
     format!("{what}; it is cut out before the event is stored")
+}
+
+/// How many of the source's `secrets` prove something.
+fn secrets(source: &Source) -> usize {
+    let keys = source.built.secrets.iter().flatten();
+    keys.filter_map(|key| key.parse::<usize>().ok()).max().unwrap_or(0)
 }
 
 fn repeats(config: &Config, source: &Source) -> String {
@@ -431,6 +445,8 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "docs": facts.docs,
         "proof": proof(source),
         "proves_nothing": source.built.verifier.proves_nothing(),
+        "secrets": secrets(source),
+        "expect_every_seconds": source.expect_every.map(|every| every.as_secs_f64()),
         "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
         "ack": match source.ack { Ack::Durable => "durable", Ack::Buffered => "buffered" },
         "success_status": source.built.answers.success.status,

@@ -121,6 +121,9 @@ pub struct Built {
     pub facts: Facts,
     /// What `check` should say aloud of this source, one line each.
     pub warnings: Vec<String>,
+    /// The name of every key, by proof, in the order of the verifier: its place in `secrets` from 1, or its name in
+    /// `values`.
+    pub secrets: Vec<Vec<Box<str>>>,
 }
 
 /// What the provider hears.

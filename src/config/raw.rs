@@ -140,6 +140,7 @@ pub(crate) struct Source {
     pub(crate) addresses: Option<At<Vec<Said<String>>>>,
     pub(crate) ack: Option<Said<Ack>>,
     pub(crate) dedup: Option<At<bool>>,
+    pub(crate) expect_every: Option<Said<Duration>>,
     pub(crate) limits: SourceLimits,
 }
 

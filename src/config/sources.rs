@@ -6,6 +6,7 @@
 //! Must not know: who hears what a source says.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +47,15 @@ pub struct Source {
     pub ack: Ack,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
+    /// Silence for longer than this is an alarm; `None` where nothing is expected.
+    pub expect_every: Option<Duration>,
 }
 
 /// Largest body if nothing is said, in bytes.
 pub(crate) const BODY_MAX: u64 = 1 << 20;
+/// How often something may be expected of a source.
+const EXPECTED: RangeInclusive<Duration> = Duration::from_secs(1)..=LONGEST;
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What a record needs beside body and head at most: envelope and the segment's own header.
 const BESIDE_HEAD: u64 = 16 << 10;
 
@@ -81,6 +87,7 @@ pub(crate) fn build(
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
         loud(building, name, raw);
+        let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let (Some(path), Some(proof)) = (path, proof) else { continue };
         let (mut rules, body) = rules_and_body;
         rules.methods.clone_from(&proof.methods);
@@ -95,6 +102,7 @@ pub(crate) fn build(
             rules,
             body,
             ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
+            expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
         };
         sources.push(source);

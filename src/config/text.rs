@@ -26,7 +26,7 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 const LATER: &[(&str, &[&str])] = &[
     ("", &["control", "include", "passage", "tenant"]),
     ("listen.*", &["http2", "proxy-protocol", "trusted-hops"]),
-    ("source.*", &["expect-every", "late", "mode", "proof", "split", "tenant"]),
+    ("source.*", &["late", "mode", "proof", "split", "tenant"]),
     ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),

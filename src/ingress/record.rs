@@ -94,9 +94,12 @@ impl Frame<'_> {
     fn record(&self, part: usize, owed: Owed, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted } = self;
         let Owed { fresh: Fresh { event, claim }, targets } = owed;
-        let Event { id, key, digest, kind, order, time: _, tenants, body, marks: _, readable } = event;
+        let Event { id, key, digest, kind, order, time, tenants, body, marks: _, readable } = event;
         if !readable {
             source.metrics.unreadable.inc();
+        }
+        if let Some(then) = time {
+            source.metrics.freshness.event(*accepted, then);
         }
         Record {
             event_id: *id.as_bytes(),

@@ -167,6 +167,7 @@ fn a_dependency_has_one_room() {
         ("hyper::", &["ingress", "listen", "admin", "cli"]),
         ("ipnet::", &["admission", "config"]),
         ("jiff::", &["clock", "verify", "retry", "config"]),
+        ("listenfd::", &["listen"]),
         ("matchit::", &["snapshot"]),
         ("mimalloc::", &["main.rs"]),
         ("prometheus::", &["metrics", "admin"]),
@@ -174,7 +175,7 @@ fn a_dependency_has_one_room() {
         // rustls names its own provider after it.
         ("ring::", &["verify", "listen/tls", "deliver"]),
         ("roaring::", &["journal"]),
-        ("rustix::", &["journal", "listen", "cli", "config"]),
+        ("rustix::", &["journal", "listen", "app/notify", "cli", "config"]),
         ("rustls::", &["listen", "deliver", "config", "cli/demo"]),
         ("serde_json::", &["select", "admin", "cli", "config"]),
         ("siphasher::", &["journal"]),

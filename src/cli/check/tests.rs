@@ -26,7 +26,8 @@ directory = "/nonexistent/porteiro"
 on = ["public"]
 path = "/github"
 provider = "github"
-secrets = [{ file = "secret" }]
+secrets = [{ file = "secret" }, { file = "secret" }]
+expect-every = "15m"
 
 [source.tokens]
 on = ["public"]
@@ -84,6 +85,8 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
         "/tokens/{token} on public (hooks.example.com), provider token",
         "proof: a signature that binds the body",
         "proof: a credential that is shown; nothing binds the body; it is cut out before the event is stored",
+        "secrets: 2, in rotation; porteiro_source_secret_last_used_timestamp_seconds tells which are still used",
+        "silence: an alarm after 15m without an event",
         "repeats: by the provider's id within 72h",
         "repeats: not recognised (dedup = false)",
         "queued: a crash may lose it",
@@ -105,6 +108,7 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+    assert_eq!(text.matches("secrets: ").count() + text.matches("silence: ").count(), 2, "one source's alone: {text}");
     assert!(!text.contains("open-sesame"), "{text}");
     assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
 }
@@ -129,6 +133,9 @@ fn machines_read_the_same() {
     assert_eq!(told["ok"], true);
     assert_eq!(told["metrics"], Value::Null);
     assert_eq!(told["sources"][0]["name"], "github");
+    assert_eq!((&told["sources"][0]["secrets"], &told["sources"][1]["secrets"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(told["sources"][0]["expect_every_seconds"], 900.0);
+    assert_eq!(told["sources"][1]["expect_every_seconds"], Value::Null);
     assert_eq!(told["sources"][1]["recognises_repeats"], false);
     assert_eq!(told["sources"][1]["ack"], "buffered");
     assert_eq!(told["destinations"][0]["hand_over"], "verified");
@@ -148,7 +155,7 @@ fn machines_read_problems_with_their_place() {
     let told: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(told["ok"], false);
     let problem = &told["problems"][0];
-    assert_eq!((&problem["line"], &problem["column"]), (&Value::from(33), &Value::from(1)));
+    assert_eq!((&problem["line"], &problem["column"]), (&Value::from(34), &Value::from(1)));
     assert!(problem["file"].as_str().unwrap().ends_with("porteiro.toml"));
     assert_eq!(problem["here"], "did you mean `essential`?");
     assert!(problem["what"].as_str().unwrap().contains("`esential`"));

@@ -99,13 +99,14 @@ impl Provider {
         let facts = Facts { ids, binds_body: verifier.binds_body(), ..self.facts.clone() };
         let methods = verifier.methods();
         let warnings = warnings(&verifier);
-        Ok(Built { verifier, selectors, answers, methods, facts, warnings })
+        let secrets = numbers.proofs.into_iter().map(|origin| origin.keys).collect();
+        Ok(Built { verifier, selectors, answers, methods, facts, warnings, secrets })
     }
 }
 
 /// The numbers in the file of the proofs and challenges that were kept.
 struct Numbers {
-    proofs: Vec<usize>,
+    proofs: Vec<proofs::Origin>,
     challenges: Vec<usize>,
 }
 
@@ -134,7 +135,7 @@ fn told(file: &raw::File, numbers: &Numbers, error: PlanError) -> Problem {
         TooManyKeys,
     };
     let proof =
-        |number: usize| numbers.proofs.get(number).and_then(|number| file.proof.get(*number)).map(Spanned::span);
+        |number: usize| numbers.proofs.get(number).and_then(|origin| file.proof.get(origin.number)).map(Spanned::span);
     let challenge = |number: usize| {
         numbers.challenges.get(number).and_then(|number| file.challenge.get(*number)).map(Spanned::span)
     };

@@ -121,6 +121,7 @@ fn at_the_disk_bound_who_waits_for_room_is_never_refused_as_long_as_something_ca
             rig.hand.advance(Duration::from_millis(1));
             steps += 1;
             assert!(steps < 1000, "{number}: no room is made: {:?}", rig.writer.house);
+            assert!(!rig.journal.health().full, "there is something to give up");
         }
         waited += steps;
         let taken = rig.append(number, 1000);
@@ -158,13 +159,14 @@ fn at_the_disk_bound_an_essential_destination_is_not_robbed() {
         assert!(number < 3000 || rig.journal.has_room(1000), "waiting would not help");
     }
     assert!(full > 500 && taken > 800, "{taken} taken, {full} refused");
+    assert!(rig.journal.health().full, "a small record would fit no better");
     drop(lane);
     let mut rig = rig.reopen();
     let lane = rig.journal.lane(0).unwrap();
     assert_eq!(rig.deliver_all(&lane).len(), taken, "everything with a receipt is there");
     drop(lane);
     rig.rest();
-    assert!(rig.append(1, 1000).is_ok(), "and there is room again");
+    assert!(rig.append(1, 1000).is_ok() && !rig.journal.health().full, "and there is room again");
 }
 
 #[test]

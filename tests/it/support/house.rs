@@ -134,14 +134,13 @@ impl House {
     }
 
     fn start_by(mut command: Command, estate: &Estate) -> Self {
-        let mut child = command
-            .args(["serve", "-c"])
-            .arg(estate.path("porteiro.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(["serve", "-c"]).arg(estate.path("porteiro.toml")).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::started_by(command)
+    }
+
+    /// As [`House::start`], by a command that becomes Porteiro.
+    pub(crate) fn started_by(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (tell, told) = mpsc::channel();
         let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&lines));
