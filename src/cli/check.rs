@@ -271,6 +271,13 @@ fn journal(config: &Config, out: &mut impl Write) -> io::Result<()> {
             show_time(options.keep_dead_age),
             show_size(options.keep_dead_size)
         ),
+    )?;
+    more(
+        out,
+        &format!(
+            "of each destination {} events wait for their next attempt in memory, {} of one tenant's; more wait on disk",
+            options.retry_slots, options.retry_slots_per_tenant
+        ),
     )
 }
 
@@ -353,6 +360,8 @@ pub(super) fn json(config: &Config, (load, tests): (Load, usize), out: &mut impl
             "size_bytes": config.store.options.size,
             "segment_bytes": config.store.options.segment_size,
             "room_bytes": ceiling::room(config),
+            "retry_slots": config.store.options.retry_slots,
+            "retry_slots_per_tenant": config.store.options.retry_slots_per_tenant,
             "dedup_window_seconds": config.store.options.dedup_window.as_secs_f64(),
             "dedup_events": config.store.options.dedup_entries,
         },

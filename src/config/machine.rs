@@ -1,9 +1,14 @@
 //! Does the machine allow what is configured?
 //!
 //! Promises: how many files the process can have open is computed from the limits, and where that is more than the system
-//! allows it is named as a danger, with the way out.
+//! allows it is named as a danger, with the way out; so is a destination whose name leads nowhere but to this machine, by
+//! the machine's own list of hosts. No other machine is asked.
 //!
-//! Must not know: how many are open now.
+//! Must not know: how many files are open now.
+
+use std::net::IpAddr;
+
+use http::Uri;
 
 use super::build::Building;
 use super::cross::House;
@@ -55,6 +60,11 @@ impl Files {
 
 /// Names what the machine does not allow.
 pub(super) fn check(building: &mut Building<'_>, house: &House<'_>, metrics: bool, store: Option<&Store>) {
+    files(building, house, metrics, store);
+    hosts(building, house);
+}
+
+fn files(building: &mut Building<'_>, house: &House<'_>, metrics: bool, store: Option<&Store>) {
     let listeners = house.listeners.iter().map(|(listener, _)| &listener.limits);
     let workers = house.destinations.iter().map(|placed| placed.destination.plan.concurrency);
     let files = Files::of(listeners, metrics, workers, store);
@@ -71,14 +81,43 @@ pub(super) fn check(building: &mut Building<'_>, house: &House<'_>, metrics: boo
         .help(format!("set LimitNOFILE={} in the unit, or lower `connections`", files.total().next_power_of_two()));
 }
 
+/// A name is looked up anew for each connection, by a server that may not be the operator's, so that no name but
+/// `localhost` may lead to this machine. Debian's list says 127.0.1.1 of the machine's own name.
+fn hosts(building: &mut Building<'_>, house: &House<'_>) {
+    let list = building.outside.environment.hosts();
+    for placed in house.destinations {
+        let Ok(uri) = placed.destination.plan.url.parse::<Uri>() else { continue };
+        let Some(host) = uri.host().filter(|host| is_only_here(&list, host)) else { continue };
+        let name = &placed.destination.plan.name;
+        building
+            .danger(&placed.url, format!("nothing is ever delivered to destination `{name}`: its name leads only here"))
+            .note(format!("/etc/hosts says that {host} is this machine; of names only `localhost` may lead to it"))
+            .help(format!("write the address into `url`, such as 127.0.0.1, and set host = \"{host}\""));
+    }
+}
+
+/// Whether the list knows this name, and only by addresses of the loopback.
+fn is_only_here(list: &str, host: &str) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return false;
+    }
+    let mut found = list.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_ascii_whitespace();
+        let address = words.next()?.parse::<IpAddr>().ok()?;
+        words.any(|name| name.eq_ignore_ascii_case(host)).then(|| address.to_canonical())
+    });
+    found.next().is_some_and(|first| first.is_loopback() && found.all(|address| address.is_loopback()))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::is_only_here;
     use crate::config::tests::stage::{Stage, WELL};
 
     #[track_caller]
     fn check(most: u64, text: &str, expected: Option<&str>) {
         let stage = Stage::set();
-        let config = stage.build_where("porteiro.toml", text, most).unwrap_or_else(|report| panic!("{report}"));
+        let config = stage.build_where("porteiro.toml", text, most, "").unwrap_or_else(|report| panic!("{report}"));
         let told = config.dangers.map(|dangers| dangers.render(false));
         match (&told, expected) {
             (None, None) => {}
@@ -100,5 +139,49 @@ mod tests {
         check(1024, &narrow, None);
         let fine = narrow.replace("[journal]\n", "[journal]\nsegment = \"2MiB\"\n");
         check(10_919, &fine, Some("LimitNOFILE=16384"));
+    }
+
+    /// As Debian's installer writes it.
+    const HOSTS: &str = "127.0.0.1\tlocalhost\n127.0.1.1\tcrm.example.com\tCRM # ours\n\n# 127.0.0.1 not.example\n\
+        ::1 localhost ip6-localhost both\n10.0.0.7 both\n127.0.0.1 twice\n::ffff:127.0.0.5 twice\n10.0.0.8 far\nnonsense here\n";
+
+    #[test]
+    fn a_name_that_leads_only_here_is_one_the_list_knows_by_no_other_address() {
+        for here in ["crm.example.com", "CRM.Example.COM", "crm", "ip6-localhost", "twice"] {
+            assert!(is_only_here(HOSTS, here), "{here}");
+        }
+        for elsewhere in [
+            "localhost",
+            "LOCALHOST",
+            "both",
+            "far",
+            "not.example",
+            "example.com",
+            "here",
+            "ours",
+            "127.0.0.1",
+            "",
+            "#",
+        ] {
+            assert!(!is_only_here(HOSTS, elsewhere), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_destination_that_nothing_is_delivered_to_is_a_danger() {
+        let stage = Stage::set();
+        let dangers = |url: &str| {
+            let text = WELL.replace("http://127.0.0.1:9001/hooks", url);
+            let config = stage.build_where("porteiro.toml", &text, u64::MAX, HOSTS);
+            config.unwrap_or_else(|report| panic!("{report}")).dangers.map(|dangers| dangers.render(false))
+        };
+        for url in ["http://crm:9001/hooks", "https://crm.example.com/hooks"] {
+            let told = dangers(url).unwrap_or_else(|| panic!("{url} is taken for well"));
+            assert!(told.contains("nothing is ever delivered to destination `crm`"), "{told}");
+            assert!(told.contains("write the address into `url`") && told.contains("set host = \"crm"), "{told}");
+        }
+        for url in ["http://127.0.0.1:9001/", "http://localhost:9001/", "http://both/", "https://elsewhere.example/"] {
+            assert_eq!(dangers(url), None, "{url}");
+        }
     }
 }

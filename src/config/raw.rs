@@ -111,6 +111,7 @@ pub(crate) struct Journal {
     pub(crate) queue: Option<Said<Size>>,
     pub(crate) recent: Option<Said<Size>>,
     pub(crate) retry_slots: Option<At<u32>>,
+    pub(crate) retry_slots_per_tenant: Option<At<u32>>,
     pub(crate) keep: Keep,
 }
 

@@ -22,11 +22,15 @@ use super::said::{At, SecretRef};
 /// Largest secret, in bytes: more than any key of the trade, and less than a file named by mistake.
 const SECRET_MAX: u64 = 16 << 10;
 
+/// How much of the list of hosts is read.
+const HOSTS_MAX: u64 = 1 << 20;
+
 /// What the process finds around it.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     files_max: Option<u64>,
+    hosts: &'a dyn Fn() -> String,
 }
 
 impl fmt::Debug for Environment<'_> {
@@ -39,13 +43,25 @@ impl<'a> Environment<'a> {
     /// Looks variables up by this function, and has no limits.
     #[must_use]
     pub const fn new(variable: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self { variable, files_max: None }
+        Self { variable, files_max: None, hosts: &String::new }
     }
 
     /// Allows so many open files.
     #[must_use]
     pub const fn with_files(self, most: u64) -> Self {
         Self { files_max: Some(most), ..self }
+    }
+
+    /// Knows the hosts of a text such as `/etc/hosts`.
+    #[must_use]
+    pub const fn with_hosts(self, hosts: &'a dyn Fn() -> String) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// The hosts that the machine knows by itself, as in `/etc/hosts`.
+    #[must_use]
+    pub fn hosts(&self) -> String {
+        (self.hosts)()
     }
 
     /// How many files may be open, where that is limited.
@@ -60,8 +76,15 @@ impl Environment<'static> {
     #[must_use]
     pub fn process() -> Self {
         let files_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        Self { variable: &|name| std::env::var_os(name), files_max }
+        Self { variable: &|name| std::env::var_os(name), files_max, hosts: &read_hosts }
     }
+}
+
+/// The machine's own list of hosts; empty if it cannot be read.
+fn read_hosts() -> String {
+    let mut text = Vec::new();
+    let read = fs::File::open("/etc/hosts").and_then(|file| file.take(HOSTS_MAX).read_to_end(&mut text));
+    read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// What secrets and files are relative to.

@@ -6,3 +6,4 @@ mod lanes;
 mod restart;
 mod rig;
 mod room;
+mod unread;

@@ -99,6 +99,7 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
         "1              github -> crm, other",
         "2              github, tokens -> discarded: nothing is stored",
         "20GiB in segments of 64MiB",
+        "of each destination 10000 events wait for their next attempt in memory, 1000 of one tenant's",
         "the memory ceiling, which is the sum of",
         "64 MiB  bodies: limits.in-flight",
         "for connections, ",
