@@ -13,10 +13,14 @@ use serde_json::{Value, json};
 
 use crate::config::ceiling::{self, Load};
 use crate::config::provider::{Confidence, Survival};
-use crate::config::{Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source, show_size, show_time};
+use crate::config::{
+    AddressList, Addresses, Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Shown, Source,
+    show_size, show_time,
+};
 use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader, Hops};
+use crate::verify::Algorithm;
 
 /// Width of the column of names.
 const NAMES: usize = 14;
@@ -28,6 +32,9 @@ pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Wri
     for listener in &config.listeners {
         line(out, &listener.name, &entrance(listener))?;
         more(out, &listener_limits(listener))?;
+        if let Some(hops) = &listener.trusted_hops {
+            more(out, &trusted(listener, hops))?;
+        }
     }
     match config.metrics {
         Some(address) => line(out, "(metrics)", &format!("http://{address}/metrics, /-/healthy, /-/ready"))?,
@@ -81,6 +88,14 @@ fn entrance(listener: &Listener) -> String {
     text
 }
 
+fn trusted(listener: &Listener, hops: &Hops) -> String {
+    let header = match hops.header {
+        HopHeader::XForwardedFor => "X-Forwarded-For",
+        HopHeader::Forwarded => "Forwarded",
+    };
+    format!("hops of {} say in {header} who calls", addresses(&listener.hops))
+}
+
 fn listener_limits(listener: &Listener) -> String {
     let limits = &listener.limits;
     format!(
@@ -122,8 +137,8 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         show_time(body.grace)
     );
     more(out, &limits)?;
-    if source.rules.addresses.is_some() {
-        more(out, "only from the addresses that are listed")?;
+    if let Some(list) = &source.addresses {
+        more(out, &format!("only from {}", addresses(list)))?;
     }
     Ok(())
 }
@@ -139,18 +154,50 @@ const fn confidence(confidence: Confidence) -> &'static str {
 }
 
 fn proof(source: &Source) -> String {
-    if source.built.verifier.proves_nothing() {
+    let verifier = &source.built.verifier;
+    if verifier.proves_nothing() {
         return "NONE: everything that comes in is taken for an event".into();
     }
-    let what = if source.built.facts.binds_body {
-        "a signature that binds the body"
-    } else {
-        "a credential that is shown; nothing binds the body"
-    };
-    if source.built.verifier.credential().is_none() {
-        return what.into();
+    let signed = !verifier.proofs().is_empty() && verifier.proofs().iter().all(|proof| proof.algorithm.signs_text());
+    let mut all: Vec<String> = Vec::new();
+    if source.built.facts.binds_body {
+        all.push("a signature that binds the body".into());
+    } else if signed {
+        all.push("a signature".into());
+    } else if verifier.proofs().iter().any(|proof| proof.algorithm != Algorithm::Nothing) {
+        all.push("a credential that is shown".into());
     }
-    format!("{what}; it is cut out before the event is stored")
+    all.extend(shown(&source.shown));
+    let mut text = all.join(", and ");
+    if !source.built.facts.binds_body {
+        text.push_str("; nothing binds the body");
+    }
+    if !verifier.credential().is_none() {
+        let what = if all.len() > 1 { "what is shown" } else { "it" };
+        text.push_str(&format!("; {what} is cut out before the event is stored"));
+    }
+    text
+}
+
+/// What a source asks every request to show.
+fn shown(shown: &Shown) -> Vec<String> {
+    let token = shown.token.then(|| "a token in the path".to_owned());
+    let header = shown.header.as_ref().map(|name| format!("a token in header {name}"));
+    let from = shown.addresses.as_ref().map(|list| format!("a caller from {}", addresses(list)));
+    token.into_iter().chain(header).chain(from).collect()
+}
+
+/// A list of addresses in short: how long, from where, and how old.
+fn addresses(list: &Addresses) -> String {
+    let count = |count: usize| if count == 1 { "1 range".to_owned() } else { format!("{count} ranges") };
+    let of = |known: &AddressList| {
+        let date = known.date.as_ref().map_or_else(|| "undated".to_owned(), |date| format!("dated {date}"));
+        format!("list {} ({}, {date})", known.name, count(known.prefixes))
+    };
+    let lists: Vec<String> = list.lists.iter().map(of).collect();
+    let rest = list.prefixes.saturating_sub(list.lists.iter().map(|known| known.prefixes).sum());
+    let rest = (rest > 0 || lists.is_empty()).then(|| count(rest));
+    lists.into_iter().chain(rest).collect::<Vec<_>>().join(" and ")
 }
 
 fn repeats(config: &Config, source: &Source) -> String {
@@ -385,6 +432,7 @@ fn json_listener(listener: &Listener) -> Value {
         "address": listener.address.to_string(),
         "public_url": listener.public_url.as_deref(),
         "certificates": listener.files.iter().map(|pair| path(&pair.certificate)).collect::<Vec<_>>(),
+        "trusted_hops": listener.trusted_hops.as_ref().map(|_| json_addresses(&listener.hops)),
         "connections": listener.limits.connections,
     })
 }
@@ -409,7 +457,21 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "success_status": source.built.answers.success.status,
         "reject_status": source.built.answers.reject.status,
         "body_bytes": source.rules.body_max,
+        "proven_addresses": source.shown.addresses.as_ref().map(json_addresses),
+        "addresses": source.addresses.as_ref().map(json_addresses),
     })
+}
+
+fn json_addresses(list: &Addresses) -> Value {
+    let one = |list: &AddressList| {
+        json!({
+            "name": &*list.name,
+            "file": list.file.as_deref().map(path),
+            "ranges": list.prefixes,
+            "date": list.date.as_deref(),
+        })
+    };
+    json!({ "ranges": list.prefixes, "lists": list.lists.iter().map(one).collect::<Vec<_>>() })
 }
 
 fn json_destination(destination: &Destination) -> Value {

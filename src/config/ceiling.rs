@@ -23,6 +23,8 @@ const SLOT: u64 = 64;
 const DEDUP: u64 = 160;
 /// One address in the refusal table.
 const ADDRESS: u64 = 64;
+/// One range of a list of addresses: in the configuration, for admission and for proofs.
+const RANGE: u64 = 3 * 32;
 /// What the lane of a destination reads from a segment at once, for the live and the late cursor.
 const READS: u64 = 2;
 /// What a record takes on disk beside the body: envelope, head and checks.
@@ -57,6 +59,13 @@ pub struct Load {
     pub per_second: f64,
     /// Bytes of a body.
     pub body: u64,
+}
+
+/// How many ranges stand in the lists of addresses.
+fn ranges(config: &Config) -> u64 {
+    let hops = config.listeners.iter().map(|listener| &listener.hops);
+    let sources = config.sources.iter().flat_map(|source| source.addresses.iter().chain(&source.shown.addresses));
+    hops.chain(sources).map(|list| list.prefixes as u64).sum()
 }
 
 /// The terms of the memory ceiling.
@@ -94,6 +103,10 @@ pub fn memory(config: &Config) -> Vec<Term> {
         format!("{addresses} addresses of {}", super::show_size(ADDRESS)),
         addresses.saturating_mul(ADDRESS),
     );
+    let ranges = ranges(config);
+    if ranges > 0 {
+        term("address lists", format!("{ranges} ranges of {}", super::show_size(RANGE)), ranges.saturating_mul(RANGE));
+    }
     let owed = (options.size / (BESIDE + 512)).div_ceil(8);
     for destination in &config.destinations {
         let workers = u64::from(destination.plan.concurrency);

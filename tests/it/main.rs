@@ -13,6 +13,7 @@ mod crash;
 mod drain;
 mod faces;
 mod isolation;
+mod providers;
 mod retry;
 mod slow;
 mod story;

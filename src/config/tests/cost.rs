@@ -24,6 +24,9 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "[journal]\nrecent = \"5MiB\"", 1 << 20),
         ("[journal]", "[journal]\nretry-slots = 10001", 64),
         ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", (15 << 10) + (32 << 10)),
+        ("provider = ", "proof = { addresses = \"gupshup\" }\nprovider = ", 14 * 96),
+        ("provider = ", "addresses = [\"192.0.2.7\", \"2001:db8::/32\"]\nprovider = ", 2 * 96),
+        ("[journal]", "trusted-hops = [\"10.0.0.7\"]\n[journal]", 96),
         ("url = ", "concurrency = 9\nurl = ", 96 << 10),
         ("url = ", "in-flight = \"9MiB\"\nurl = ", 1 << 20),
     ] {
