@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod addresses;
+mod besides;
 mod build;
 pub mod ceiling;
 mod choice;
@@ -38,6 +40,8 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::{AddressList, Addresses};
+pub use besides::Shown;
 pub use destinations::Destination;
 pub use listeners::Listener;
 pub use machine::Files;

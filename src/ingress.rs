@@ -65,7 +65,7 @@ pub struct Ingress {
 struct Visit<'s> {
     snapshot: &'s Snapshot,
     listener: ListenerId,
-    client: IpAddr,
+    client: client::Client,
     now: Timestamp,
     began: Instant,
     source: Option<&'s Source>,
@@ -135,8 +135,9 @@ impl Ingress {
         visit.source = Some(source);
 
         let declared = body.size_hint().exact();
-        let mut permit = self.admission.admit(&source.rules, visit.client, &head.method, declared, visit.now)?;
-        let left = || self.admission.charge_refusal(visit.client, self.clock.now());
+        let mut permit =
+            self.admission.admit(&source.rules, visit.client.address, &head.method, declared, visit.now)?;
+        let left = || self.admission.charge_refusal(visit.client.address, self.clock.now());
         let body = body::read(body, &source.body, &mut permit, &self.closing, left).await?;
         source.metrics.body_bytes.inc_by(permit.bytes());
 
@@ -149,7 +150,7 @@ impl Ingress {
             captures: &found.captures,
             public_url: snapshot.listener(visit.listener).and_then(|listener| listener.public_url.as_deref()),
         };
-        let verified = match source.verifier.verify(&request, visit.now)? {
+        let verified = match source.verifier.verify(&request, visit.client.known(), visit.now)? {
             Verdict::Proven(verified) => verified,
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
@@ -187,11 +188,11 @@ impl Ingress {
             return;
         };
         if rejection.is_the_callers() {
-            self.admission.charge_refusal(visit.client, visit.now);
+            self.admission.charge_refusal(visit.client.address, visit.now);
         }
         if let Some(left_out) = self.lines.speak(place, visit.now) {
             let source = visit.source.map_or("none", |source| &*source.name);
-            tracing::warn!(source, client = %visit.client, reason = rejection.word(), left_out, "refused: {rejection}");
+            tracing::warn!(source, client = %visit.client.address, reason = rejection.word(), left_out, "refused: {rejection}");
         }
     }
 }

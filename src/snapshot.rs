@@ -131,10 +131,29 @@ pub struct Listener {
     pub name: Arc<str>,
     /// `scheme://host[:port]` as the providers were given it; URL-signed schemes need it.
     pub public_url: Option<Box<str>>,
-    /// Only from these addresses is it believed for whom a request was forwarded.
-    pub trusted_hops: Option<Ranges>,
+    /// Who is believed for whom a request was forwarded; `None` believes nobody.
+    pub trusted_hops: Option<Hops>,
     /// Which source a host and path mean here.
     pub router: Router<Arc<Source>>,
+}
+
+/// The hops in front of a listener that are believed for whom they forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hops {
+    /// Their addresses.
+    pub addresses: Ranges,
+    /// The header in which they say it. The other one is not looked at: a hop passes on what a stranger wrote there.
+    pub header: HopHeader,
+}
+
+/// The header in which a hop says for whom it forwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HopHeader {
+    /// `X-Forwarded-For`, to which each hop appends an address.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), to which each hop appends an element.
+    Forwarded,
 }
 
 /// One whole configuration as the corridors see it.

@@ -171,7 +171,7 @@ fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics) -> Result<Sna
         listeners.push(Listener {
             name: Arc::clone(&listener.name),
             public_url: listener.public_url.clone(),
-            trusted_hops: None,
+            trusted_hops: listener.trusted_hops.clone(),
             router,
         });
     }

@@ -6,17 +6,21 @@
 //!
 //! Must not know: what is running.
 
-use std::io::{self, Write};
-use std::path::Path;
+mod json;
 
-use serde_json::{Value, json};
+pub(super) use json::{json, problems};
+
+use std::io::{self, Write};
 
 use crate::config::ceiling::{self, Load};
 use crate::config::provider::{Confidence, Survival};
-use crate::config::{Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source, show_size, show_time};
+use crate::config::{
+    AddressList, Addresses, Config, Destination, Listener, Route, Shown, Source, show_size, show_time,
+};
 use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader, Hops};
+use crate::verify::Algorithm;
 
 /// Width of the column of names.
 const NAMES: usize = 14;
@@ -38,6 +42,9 @@ pub(super) fn text(
     for listener in &config.listeners {
         line(out, &listener.name, &entrance(listener))?;
         more(out, &listener_limits(listener))?;
+        if let Some(hops) = &listener.trusted_hops {
+            more(out, &trusted(listener, hops))?;
+        }
     }
     match config.metrics {
         Some(address) => line(out, "(metrics)", &format!("http://{address}/metrics, /-/healthy, /-/ready"))?,
@@ -95,6 +102,14 @@ fn entrance(listener: &Listener) -> String {
     text
 }
 
+fn trusted(listener: &Listener, hops: &Hops) -> String {
+    let header = match hops.header {
+        HopHeader::XForwardedFor => "X-Forwarded-For",
+        HopHeader::Forwarded => "Forwarded",
+    };
+    format!("hops of {} say in {header} who calls", addresses(&listener.hops))
+}
+
 fn listener_limits(listener: &Listener) -> String {
     let limits = &listener.limits;
     format!(
@@ -144,8 +159,8 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         show_time(body.grace)
     );
     more(out, &limits)?;
-    if source.rules.addresses.is_some() {
-        more(out, "only from the addresses that are listed")?;
+    if let Some(list) = &source.addresses {
+        more(out, &format!("only from {}", addresses(list)))?;
     }
     Ok(())
 }
@@ -161,18 +176,50 @@ const fn confidence(confidence: Confidence) -> &'static str {
 }
 
 fn proof(source: &Source) -> String {
-    if source.built.verifier.proves_nothing() {
+    let verifier = &source.built.verifier;
+    if verifier.proves_nothing() {
         return "NONE: everything that comes in is taken for an event".into();
     }
-    let what = if source.built.facts.binds_body {
-        "a signature that binds the body"
-    } else {
-        "a credential that is shown; nothing binds the body"
-    };
-    if source.built.verifier.credential().is_none() {
-        return what.into();
+    let signed = !verifier.proofs().is_empty() && verifier.proofs().iter().all(|proof| proof.algorithm.signs_text());
+    let mut all: Vec<String> = Vec::new();
+    if source.built.facts.binds_body {
+        all.push("a signature that binds the body".into());
+    } else if signed {
+        all.push("a signature".into());
+    } else if verifier.proofs().iter().any(|proof| proof.algorithm != Algorithm::Nothing) {
+        all.push("a credential that is shown".into());
     }
-    format!("{what}; it is cut out before the event is stored")
+    all.extend(shown(&source.shown));
+    let mut text = all.join(", and ");
+    if !source.built.facts.binds_body {
+        text.push_str("; nothing binds the body");
+    }
+    if !verifier.credential().is_none() {
+        let what = if all.len() > 1 { "what is shown" } else { "it" };
+        text.push_str(&format!("; {what} is cut out before the event is stored"));
+    }
+    text
+}
+
+/// What a source asks every request to show.
+fn shown(shown: &Shown) -> Vec<String> {
+    let token = shown.token.then(|| "a token in the path".to_owned());
+    let header = shown.header.as_ref().map(|name| format!("a token in header {name}"));
+    let from = shown.addresses.as_ref().map(|list| format!("a caller from {}", addresses(list)));
+    token.into_iter().chain(header).chain(from).collect()
+}
+
+/// A list of addresses in short: how long, from where, and how old.
+fn addresses(list: &Addresses) -> String {
+    let count = |count: usize| if count == 1 { "1 range".to_owned() } else { format!("{count} ranges") };
+    let of = |known: &AddressList| {
+        let date = known.date.as_ref().map_or_else(|| "undated".to_owned(), |date| format!("dated {date}"));
+        format!("list {} ({}, {date})", known.name, count(known.prefixes))
+    };
+    let lists: Vec<String> = list.lists.iter().map(of).collect();
+    let rest = list.prefixes.saturating_sub(list.lists.iter().map(|known| known.prefixes).sum());
+    let rest = (rest > 0 || lists.is_empty()).then(|| count(rest));
+    lists.into_iter().chain(rest).collect::<Vec<_>>().join(" and ")
 }
 
 /// How many of the source's `secrets` prove something.
@@ -340,156 +387,6 @@ fn names<'a>(config: &'a Config, route: &Route) -> (Vec<&'a str>, Option<Vec<&'a
         to.iter().filter_map(|place| config.destinations.get(*place)).map(|known| &*known.plan.name).collect()
     });
     (from, to)
-}
-
-/// Prints for machines what a configuration means.
-pub(super) fn json(config: &Config, (load, tests): (Load, usize), out: &mut impl Write) -> io::Result<()> {
-    let terms = ceiling::memory(config);
-    let term = |term: &ceiling::Term| json!({ "what": term.what, "how": term.how, "bytes": term.bytes });
-    let told = json!({
-        "ok": true,
-        "configuration": config.path.display().to_string(),
-        "log": { "format": format(config.log.format), "level": level(config.log.level) },
-        "metrics": config.metrics.map(|address| address.to_string()),
-        "listeners": config.listeners.iter().map(json_listener).collect::<Vec<_>>(),
-        "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
-        "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),
-        "routes": config.routes.iter().map(|route| json_route(config, route)).collect::<Vec<_>>(),
-        "journal": {
-            "directory": path(&config.store.directory),
-            "size_bytes": config.store.options.size,
-            "segment_bytes": config.store.options.segment_size,
-            "room_bytes": ceiling::room(config),
-            "retry_slots": config.store.options.retry_slots,
-            "retry_slots_per_tenant": config.store.options.retry_slots_per_tenant,
-            "dedup_window_seconds": config.store.options.dedup_window.as_secs_f64(),
-            "dedup_events": config.store.options.dedup_entries,
-        },
-        "memory_ceiling": {
-            "bytes": ceiling::total(&terms),
-            "terms": terms.iter().map(term).collect::<Vec<_>>(),
-        },
-        "open_files": config.files().total(),
-        "dedup_recognises": {
-            "seconds": ceiling::dedup(config, load).0.as_secs(),
-            "bound": ceiling::dedup(config, load).1,
-        },
-        "outage": {
-            "events_per_second": load.per_second,
-            "event_bytes": load.body,
-            "destinations": ceiling::outage(config, load).iter().map(|outage| json!({
-                "destination": outage.destination, "seconds": outage.holds.as_secs(), "bound": outage.bound,
-            })).collect::<Vec<_>>(),
-        },
-        "tests": tests,
-        "dangers": config.dangers.as_ref().map_or_else(Vec::new, listed),
-    });
-    writeln!(out, "{told:#}")
-}
-
-/// Prints for machines what is wrong with a configuration.
-pub(super) fn problems(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{:#}", json!({ "ok": false, "problems": listed(report) }))
-}
-
-fn listed(report: &Report) -> Vec<Value> {
-    let one = |problem| {
-        let place = report.place(problem);
-        json!({
-            "file": place.file,
-            "line": place.line,
-            "column": place.column,
-            "what": problem.title(),
-            "here": problem.marked(),
-            "advice": problem.advice().collect::<Vec<_>>(),
-        })
-    };
-    report.problems().iter().map(one).collect()
-}
-
-const fn format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Auto => "auto",
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
-    }
-}
-
-const fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    }
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn json_listener(listener: &Listener) -> Value {
-    json!({
-        "name": &*listener.name,
-        "address": listener.address.to_string(),
-        "public_url": listener.public_url.as_deref(),
-        "certificates": listener.files.iter().map(|pair| path(&pair.certificate)).collect::<Vec<_>>(),
-        "connections": listener.limits.connections,
-    })
-}
-
-fn json_source(config: &Config, source: &Source) -> Value {
-    let facts = &source.built.facts;
-    let on = source.on.iter().filter_map(|place| config.listeners.get(*place));
-    json!({
-        "name": &*source.name,
-        "on": on.map(|listener| &*listener.name).collect::<Vec<_>>(),
-        "host": source.host.as_deref(),
-        "path": source.path.as_str(),
-        "provider": &*source.provider,
-        "title": facts.title,
-        "confidence": confidence(facts.confidence),
-        "checked": facts.checked,
-        "docs": facts.docs,
-        "proof": proof(source),
-        "proves_nothing": source.built.verifier.proves_nothing(),
-        "secrets": secrets(source),
-        "expect_every_seconds": source.expect_every.map(|every| every.as_secs_f64()),
-        "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
-        "ack": match source.ack { Ack::Durable => "durable", Ack::Buffered => "buffered" },
-        "success_status": source.built.answers.success.status,
-        "reject_status": source.built.answers.reject.status,
-        "body_bytes": source.rules.body_max,
-    })
-}
-
-fn json_destination(destination: &Destination) -> Value {
-    let (plan, owed) = (&destination.plan, &destination.journal);
-    json!({
-        "name": &*plan.name,
-        "url": &*plan.url,
-        "host": plan.host.as_deref(),
-        "concurrency": plan.concurrency,
-        "deadline_seconds": plan.deadline.as_secs_f64(),
-        "essential": owed.essential,
-        "hand_over": match owed.hand_over { HandOver::Stored => "stored", HandOver::Verified => "verified" },
-        "backlog_age_seconds": owed.backlog_age.as_secs_f64(),
-        "backlog_bytes": owed.backlog_size,
-    })
-}
-
-fn json_route(config: &Config, route: &Route) -> Value {
-    let (from, to) = names(config, route);
-    json!({
-        "route": &*route.label,
-        "line": route.line,
-        "from": from,
-        "when": route.when.as_ref().map(ToString::to_string),
-        "mixed": route.mixed,
-        "to": to,
-        "discard": route.to.is_none(),
-    })
 }
 
 #[cfg(test)]

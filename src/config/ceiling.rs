@@ -28,6 +28,8 @@ const ENVELOPE: u64 = 4 << 10;
 const BESIDE: u64 = 1024;
 /// Of what is asked for, so many parts more are taken: what the allocator rounds up, and keeps for the next to ask.
 const ROUNDED: u64 = 8;
+/// One range of a list of addresses: in the configuration, for admission and for proofs.
+const RANGE: u64 = 3 * 32;
 
 /// A part of a sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,13 @@ pub struct Load {
     pub per_second: f64,
     /// Bytes of a body.
     pub body: u64,
+}
+
+/// How many ranges stand in the lists of addresses.
+fn ranges(config: &Config) -> u64 {
+    let hops = config.listeners.iter().map(|listener| &listener.hops);
+    let sources = config.sources.iter().flat_map(|source| source.addresses.iter().chain(&source.shown.addresses));
+    hops.chain(sources).map(|list| list.prefixes as u64).sum()
 }
 
 /// The terms of the memory ceiling.
@@ -94,6 +103,11 @@ pub fn memory(config: &Config) -> Vec<Term> {
         format!("refusals of {addresses} addresses of {}, and shares", super::show_size(admission::ADDRESS)),
         (addresses + 8).saturating_mul(admission::ADDRESS) + admission::SHARES,
     );
+    let ranges = ranges(config);
+    if ranges > 0 {
+        let how = format!("{ranges} ranges of {}", super::show_size(RANGE));
+        sum.add("address lists", how, ranges.saturating_mul(RANGE));
+    }
     for destination in &config.destinations {
         destination_terms(config, destination, record, &mut sum);
     }

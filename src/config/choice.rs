@@ -11,7 +11,7 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader};
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -55,6 +55,13 @@ impl Word for Ack {
             );
         }
         choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
+    }
+}
+
+impl Word for HopHeader {
+    const FORM: &'static str = "`x-forwarded-for` or `forwarded`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("x-forwarded-for", Self::XForwardedFor), ("forwarded", Self::Forwarded)])
     }
 }
 

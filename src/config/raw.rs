@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choice::{LogFormat, LogLevel, Metered};
-use super::said::{At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, Size};
+use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader};
 
 /// A named section: the name with its place, and what stands below it.
 pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
@@ -71,6 +71,8 @@ pub(crate) struct Listen {
     pub(crate) address: Option<Said<SocketAddr>>,
     pub(crate) public_url: Option<Said<String>>,
     pub(crate) tls: Option<At<Vec<At<Certificate>>>>,
+    pub(crate) trusted_hops: Option<At<AddressesSaid>>,
+    pub(crate) forwarded_in: Option<Said<HopHeader>>,
     pub(crate) limits: ListenLimits,
 }
 
@@ -138,11 +140,28 @@ pub(crate) struct Source {
     pub(crate) provider: Option<Said<String>>,
     pub(crate) secrets: Option<At<Vec<At<SecretRef>>>>,
     pub(crate) values: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
-    pub(crate) addresses: Option<At<Vec<Said<String>>>>,
+    pub(crate) proof: Option<At<Proof>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) ack: Option<Said<Ack>>,
     pub(crate) dedup: Option<At<bool>>,
     pub(crate) expect_every: Option<Said<Duration>>,
     pub(crate) limits: SourceLimits,
+}
+
+/// What every request must show besides what its provider signs: all of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Proof {
+    pub(crate) token: Option<At<SecretRefs>>,
+    pub(crate) header: Option<At<HeaderToken>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct HeaderToken {
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) token: Option<At<SecretRefs>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

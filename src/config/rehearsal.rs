@@ -126,7 +126,7 @@ pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
         captures: &found.captures,
         public_url: listener.public_url.as_deref(),
     };
-    let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked.proven_at)) {
+    let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked)) {
         Err(rejection) => End::Refused(rejection),
         Ok(Some(challenge)) => End::Challenged(challenge),
         Ok(None) => End::Heard(Box::new(heard(config, *found.to, found.rest, &request)?)),
@@ -144,12 +144,9 @@ fn admitted(config: &Config, source: &Source, asked: &Asked) -> Result<(), Rejec
 }
 
 /// A handshake is one whether or not the proof is asked for, as is a method that no event comes with.
-fn proven(
-    source: &Source,
-    request: &select::Request<'_>,
-    at: Option<Timestamp>,
-) -> Result<Option<Challenge>, Rejection> {
-    match (source.built.verifier.verify(request, at.unwrap_or(Timestamp::ZERO)), at) {
+fn proven(source: &Source, request: &select::Request<'_>, asked: &Asked) -> Result<Option<Challenge>, Rejection> {
+    let at = asked.proven_at;
+    match (source.built.verifier.verify(request, asked.client, at.unwrap_or(Timestamp::ZERO)), at) {
         (Ok(Verdict::Challenge(challenge)), _) => Ok(Some(challenge)),
         (Ok(Verdict::Proven(_)), _) => Ok(None),
         (Err(error), Some(_)) => Err(error.into()),

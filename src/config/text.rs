@@ -25,8 +25,8 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 /// Keys that a later version will know, by the section they stand in (`*` for a name).
 const LATER: &[(&str, &[&str])] = &[
     ("", &["control", "include", "passage", "tenant"]),
-    ("listen.*", &["http2", "proxy-protocol", "trusted-hops"]),
-    ("source.*", &["late", "mode", "proof", "split", "tenant"]),
+    ("listen.*", &["http2", "proxy-protocol"]),
+    ("source.*", &["late", "mode", "split", "tenant"]),
     ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),

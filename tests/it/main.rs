@@ -16,6 +16,7 @@ mod drain;
 mod faces;
 mod fresh;
 mod isolation;
+mod providers;
 mod restart;
 mod retry;
 mod routes;

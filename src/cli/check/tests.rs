@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::config;
+use crate::config::Report;
 
 const LOAD: Load = Load { per_second: 100.0, body: 2048 };
 
@@ -59,6 +60,12 @@ to = ["crm", "other"]
 discard = true
 "#;
 
+/// What is asked where nothing is signed.
+const PROOF: &str = r#"proof.token = { file = "secret" }
+proof.addresses = ["gupshup", "192.0.2.7", "2001:db8::/64"]
+proof.header = { name = "X-Token", token = { file = "secret" } }
+"#;
+
 fn build(text: &str) -> Result<Config, Report> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("porteiro.toml");
@@ -66,6 +73,7 @@ fn build(text: &str) -> Result<Config, Report> {
     let secret = directory.path().join("secret");
     fs::write(&secret, "open-sesame-open-sesame").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(directory.path().join("office.txt"), "192.0.2.0/24\n2001:db8::/32\n").unwrap();
     config::load(&path)
 }
 
@@ -90,7 +98,7 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
         "repeats: by the provider's id within 72h",
         "repeats: not recognised (dedup = false)",
         "queued: a crash may lose it",
-        "only from the addresses that are listed",
+        "only from 1 range",
         "http://127.0.0.1:9001/hooks as crm.example.com",
         "essential: owed as long as the disk has room",
         "handed over once proven, before it is stored",
@@ -112,6 +120,38 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
     assert_eq!(text.matches("secrets: ").count() + text.matches("silence: ").count(), 2, "one source's alone: {text}");
     assert!(!text.contains("open-sesame"), "{text}");
     assert!(text.lines().all(|line| !line.ends_with(' ')), "{text}");
+}
+
+#[test]
+fn what_every_request_must_show_is_told_with_the_age_of_its_lists() {
+    let shown = TEXT
+        .replace("public-url", "trusted-hops = [\"10.0.0.7\"]\nforwarded-in = \"forwarded\"\npublic-url")
+        .replace("secrets = [{ file = \"secret\" }]\nvalues = { token = \"path:token\" }\n", PROOF)
+        .replace("provider = \"token\"", "provider = \"gupshup\"")
+        .replace("[\"10.0.0.0/8\"]", "{ file = \"office.txt\" }");
+    let text = printed(&shown);
+    for line in [
+        "hops of 1 range say in Forwarded who calls",
+        "proof: a token in the path, and a token in header x-token, and a caller from list gupshup (14 ranges, dated \
+         2026-04-15) and 2 ranges; nothing binds the body; what is shown is cut out before the event is stored",
+        "only from list office.txt (2 ranges, undated)",
+        "hears: 200 once the event is queued: a crash may lose it, 401 if it is not proven; it waits 10s",
+        "when refused: it tries again; an event answered 429 is anybody's guess, 503 comes again",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+    let mut out = Vec::new();
+    json(&build(&shown).unwrap(), (LOAD, 0), &mut out).unwrap();
+    let told: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(told["listeners"][0]["trusted_hops"]["ranges"], 1);
+    assert_eq!(told["sources"][1]["proven_addresses"]["ranges"], 16);
+    assert_eq!(told["sources"][1]["proven_addresses"]["lists"][0]["date"], "2026-04-15");
+    assert_eq!(told["sources"][1]["addresses"]["lists"][0]["date"], Value::Null);
+    assert!(told["sources"][1]["addresses"]["lists"][0]["file"].as_str().unwrap().ends_with("office.txt"));
+    assert_eq!(told["sources"][0]["proven_addresses"], Value::Null);
+    let both = TEXT.replace("path = \"/github\"", "path = \"/github\"\nproof = { addresses = \"192.0.2.0/24\" }");
+    let text = printed(&both);
+    assert!(text.contains("proof: a signature that binds the body, and a caller from 1 range\n"), "{text}");
 }
 
 #[test]

@@ -32,6 +32,9 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", each),
         ("url = ", "concurrency = 9\nurl = ", 192 << 10),
         ("url = ", "in-flight = \"9MiB\"\nurl = ", 2 << 20),
+        ("provider = ", "proof = { addresses = \"gupshup\" }\nprovider = ", 14 * 96),
+        ("provider = ", "addresses = [\"192.0.2.7\", \"2001:db8::/32\"]\nprovider = ", 2 * 96),
+        ("[journal]", "trusted-hops = [\"10.0.0.7\"]\n[journal]", 96),
     ] {
         let terms = ceiling::memory(&build(&WELL.replace(from, to)));
         let (total, said) = (ceiling::total(&terms), least + rounded(grown));

@@ -43,6 +43,16 @@ impl Stage {
             ("secrets/large", 0o600, &[b'x'; 17 << 10]),
             ("secrets/control", 0o600, b"open\x01sesame"),
             ("tls/nonsense.pem", 0o600, b"nothing of the kind"),
+            ("secrets/whsec", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n"),
+            ("secrets/many-lines", 0o600, &b"open-sesame-open-sesame\n".repeat(9)),
+            ("lists/office.txt", 0o644, b"# date: 2026-11-01\n192.0.2.0/24\n2001:db8::/32 # the branch\n"),
+            (
+                "lists/broken.txt",
+                0o644,
+                b"# date: soon\n192.0.2.1/24\n192.0.2.0/33\n\n10.0.0.1\n10.0.0.1\nopen-sesame\n",
+            ),
+            ("lists/empty.txt", 0o644, b"# nobody\n\n"),
+            ("lists/everybody-writes.txt", 0o666, b"192.0.2.1\n"),
             ("providers/not-toml.toml", 0o644, b"title = \n"),
         ] {
             stage.write(name, mode, bytes);

@@ -20,7 +20,8 @@ use crate::route::{Rule, SourceId, Table, Then};
 use crate::secret::Secret;
 use crate::select::{Place, Selector, Take};
 use crate::snapshot::{
-    Ack, BodyLimits, Entry, Listener, ListenerId, Pattern, Replies, Reply, Router, Shared, Snapshot, Source,
+    Ack, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Pattern, Replies, Reply, Router, Shared, Snapshot,
+    Source,
 };
 use crate::verify::{
     self, Algorithm, Characters, Condition, Form, Format, Guard, Hash, Is, Key, Plan, Proof, Template,
@@ -198,7 +199,10 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
     let listener = Listener {
         name: "public".into(),
         public_url: Some("https://hooks.example".into()),
-        trusted_hops: Some(Ranges::build(&["10.0.0.0/8".parse().unwrap()])),
+        trusted_hops: Some(Hops {
+            addresses: Ranges::build(&["10.0.0.0/8".parse().unwrap()]),
+            header: HopHeader::XForwardedFor,
+        }),
         router: Router::build(&entries).unwrap(),
     };
     Snapshot { generation: 1, listeners: vec![listener] }
@@ -232,8 +236,8 @@ fn plain(id: SourceId, name: &str, table: Table<Arc<[Target]>>, metrics: &Metric
         verifier: verifier(Plan {
             methods: vec![Method::POST],
             proofs: vec![hmac()],
-            all: false,
             challenges: vec![challenge],
+            ..Plan::default()
         }),
         selectors: selectors(Repeat::Answer),
         dedup: Dedup::On,
