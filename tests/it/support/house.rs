@@ -190,6 +190,13 @@ impl House {
         Metrics(answer.text())
     }
 
+    /// The counter of caught panics, if anybody is there to tell it.
+    fn panics(&self) -> Option<f64> {
+        let mut client = Client::plain(*self.addresses.get("metrics")?).ok()?;
+        let answer = client.request("GET", "/metrics", &[], &[]).ok().filter(|answer| answer.status == 200)?;
+        Some(Metrics(answer.text()).value("porteiro_panics", &[]))
+    }
+
     /// SIGKILL, at once.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -234,10 +241,16 @@ impl House {
 }
 
 impl Drop for House {
+    /// Whatever a test asks of a house: no panic was caught in it.
     fn drop(&mut self) {
+        let caught = self.panics();
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+        let told = self.log().contains("panicked at");
+        if !std::thread::panicking() {
+            assert!(!told && caught.is_none_or(|caught| caught == 0.0), "a panic was caught:\n{}", self.log());
+        }
     }
 }
 
