@@ -238,10 +238,9 @@ impl<'a> Exchange<'a> {
                 let sound = self.answer.is_reusable() && self.line.filled == 0;
                 return Poll::Ready(sound && self.outgoing.end == Some(End::Sent));
             }
-            let Some(left) = appetite.read.checked_sub(held) else { return Poll::Ready(false) };
-            appetite.read = left;
-            let hopeless = self.answer.missing() > left as u64;
-            if left == 0 || (hopeless && kept.len() >= appetite.keep) {
+            appetite.read = appetite.read.saturating_sub(held);
+            let hopeless = self.answer.missing() > appetite.read as u64;
+            if appetite.read == 0 || (hopeless && kept.len() >= appetite.keep) {
                 return Poll::Ready(false);
             }
             if !matches!(ready!(self.line.poll_fill(context)), Ok(1..)) {
