@@ -159,7 +159,7 @@ impl<'a> Exchange<'a> {
             Asked::Whole => Answer::new(),
             Asked::Head => Answer::bare(),
         };
-        let outgoing = Outgoing { head, body, place: 0, sent: 0, error: None, ended: false };
+        let outgoing = Outgoing { head, body, place: 0, sent: 0, end: None };
         Self { line, outgoing, answer, begun: false, heard: false }
     }
 
@@ -187,9 +187,8 @@ impl<'a> Exchange<'a> {
         loop {
             match ready!(self.line.poll_fill(context)) {
                 Ok(1..) => self.heard = true,
-                // Why it could not be sent says more.
-                Ok(0) => return Poll::Ready(Err(self.outgoing.error.take().map_or(Silence::Closed, Silence::Broken))),
-                Err(error) => return Poll::Ready(Err(Silence::Broken(self.outgoing.error.take().unwrap_or(error)))),
+                Ok(0) => return Poll::Ready(Err(Silence::Closed)),
+                Err(error) => return Poll::Ready(Err(Silence::Broken(error))),
             }
             if let Some(found) = self.head().map_err(Silence::Flaw)? {
                 return Poll::Ready(Ok(found));
@@ -232,17 +231,16 @@ impl<'a> Exchange<'a> {
                 return Poll::Ready(false);
             }
             if self.answer.is_whole() {
-                if appetite.send_on && !self.outgoing.ended {
+                if appetite.send_on && self.outgoing.end.is_none() {
                     return Poll::Pending;
                 }
                 // More than was announced: whatever it is, it is no answer to the next request.
                 let sound = self.answer.is_reusable() && self.line.filled == 0;
-                return Poll::Ready(sound && self.outgoing.is_sent());
+                return Poll::Ready(sound && self.outgoing.end == Some(End::Sent));
             }
-            let Some(left) = appetite.read.checked_sub(held) else { return Poll::Ready(false) };
-            appetite.read = left;
-            let hopeless = self.answer.missing() > left as u64;
-            if left == 0 || (hopeless && kept.len() >= appetite.keep) {
+            appetite.read = appetite.read.saturating_sub(held);
+            let hopeless = self.answer.missing() > appetite.read as u64;
+            if appetite.read == 0 || (hopeless && kept.len() >= appetite.keep) {
                 return Poll::Ready(false);
             }
             if !matches!(ready!(self.line.poll_fill(context)), Ok(1..)) {
@@ -274,24 +272,26 @@ struct Outgoing<'a> {
     place: usize,
     /// How much of that part is out.
     sent: usize,
-    /// Why it cannot go on.
-    error: Option<io::Error>,
-    /// Nothing is to be done any more: all of it is out, or it cannot go on.
-    ended: bool,
+    /// Nothing is to be done any more.
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// All of it is out.
+    Sent,
+    /// The other side takes no more.
+    Refused,
 }
 
 impl Outgoing<'_> {
-    const fn is_sent(&self) -> bool {
-        self.ended && self.error.is_none()
-    }
-
-    /// Sends what the other side takes. What goes wrong is kept: there may be an answer all the same.
+    /// Sends what the other side takes. If it takes no more, there may be an answer all the same, and if there is none,
+    /// reading says why.
     fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) {
-        if !self.ended
+        if self.end.is_none()
             && let Poll::Ready(sent) = self.poll_all(stream, context)
         {
-            self.ended = true;
-            self.error = sent.err();
+            self.end = Some(if sent.is_ok() { End::Sent } else { End::Refused });
         }
     }
 

@@ -38,6 +38,8 @@ struct Trier {
     method: Method,
     body: Vec<Bytes>,
     kept: Bytes,
+    /// Whether the last attempt ended before its deadline.
+    in_time: bool,
 }
 
 impl Trier {
@@ -53,6 +55,7 @@ impl Trier {
             method: Method::POST,
             body: vec![Bytes::from_static(b"he"), Bytes::from_static(b"llo")],
             kept: Bytes::new(),
+            in_time: false,
         }
     }
 
@@ -69,7 +72,9 @@ impl Trier {
         let parcel = Parcel { head, body: &self.body, facts };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
-        match attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await {
+        let ended = attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await;
+        self.in_time = Instant::now() < deadline;
+        match ended {
             Ended::Stopped => Short::Stopped,
             Ended::Unsendable(_) => Short::Unsendable,
             Ended::Heard(heard) => {
@@ -192,6 +197,7 @@ async fn of_a_failed_answer_one_kibibyte_is_kept_and_of_a_success_nothing() {
         let mut trier = Trier::of(&upstream);
         assert_eq!(trier.attempt().await, expected, "{}", &text[..40]);
         assert_eq!((trier.kept.len(), trier.kit.line.is_some()), (kept, usable), "{}", &text[..40]);
+        assert!(trier.in_time, "{}", &text[..40]);
     }
 }
 
@@ -205,9 +211,45 @@ async fn an_endless_answer_is_cut_off() {
         let upstream = Upstream::new(vec![script]).await;
         let mut trier = Trier::of(&upstream);
         assert_eq!(trier.attempt().await, expected);
-        assert!(trier.kit.line.is_none());
+        assert!(trier.kit.line.is_none() && trier.in_time);
         // The connection is closed, not left to fill.
         gone.notified().await;
+    }
+}
+
+#[tokio::test]
+async fn who_refuses_before_they_have_read_everything_does_not_get_the_rest() {
+    let text = "HTTP/1.1 413 Too much\r\ncontent-length: 3\r\n\r\nno!";
+    let never = Arc::new(Notify::new());
+    let upstream = Upstream::new(vec![vec![Act::Write(text.into()), Act::Wait(never)]]).await;
+    let mut trier = Trier::of(&upstream);
+    trier.body = vec![vec![0; 16 << 20].into()];
+    assert_eq!(trier.attempt().await, Event(413));
+    assert!(trier.in_time && trier.kit.line.is_none() && &trier.kept[..] == b"no!");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_head_request_is_only_a_head() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    let upstream = Upstream::new(vec![answers(text)]).await;
+    let mut trier = Trier::of(&upstream);
+    trier.method = Method::HEAD;
+    for count in 1..=3 {
+        assert_eq!(trier.attempt().await, Delivered(200));
+        assert_eq!(upstream.counts(), [count], "on one connection");
+    }
+}
+
+#[tokio::test]
+async fn the_room_for_a_large_head_is_not_kept() {
+    let upstream = Upstream::new(vec![answers(OK)]).await;
+    let mut trier = Trier::of(&upstream);
+    for (length, kept) in [(1 << 10, true), (64 << 10, false), (1 << 10, true)] {
+        let headers = HeaderMap::from_iter([(http::header::COOKIE, "c".repeat(length).parse().unwrap())]);
+        let head = Head::encode(&Method::POST, "", "", &headers, &Credential::NONE);
+        assert_eq!(trier.attempt_with(&head).await, Delivered(200));
+        assert_eq!(trier.kit.head.capacity() > 0, kept, "{length}");
+        assert!(trier.kit.head.capacity() <= HEAD_ROOM);
     }
 }
 

@@ -166,6 +166,7 @@ fn a_webhook_id_that_the_provider_signed_stays() {
         &[("webhook-id", "msg_1"), ("webhook-signature", "v1,aa")],
         &[("webhook-id", "msg_1"), ("webhook-signature", "v1,aa")],
     );
+    assert_eq!(sent(&head(&[("webhook-id", "msg_1")])).all("webhook-id"), ["msg_1"]);
 }
 
 #[test]
