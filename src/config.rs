@@ -30,6 +30,7 @@ mod said;
 mod secrets;
 mod sources;
 mod store;
+mod tenants;
 mod text;
 mod units;
 
@@ -43,6 +44,7 @@ pub use routes::Route;
 pub use secrets::Environment;
 pub use sources::Source;
 pub use store::Store;
+pub use tenants::{Tenancy, Tenants};
 pub use units::{Rate, show_size, show_time};
 
 use build::Building;
@@ -76,6 +78,8 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// Who hears what; the first that matches decides.
     pub routes: Vec<Route>,
+    /// Whose events they are, and how many each may send.
+    pub tenants: Tenants,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
 }
@@ -204,6 +208,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         };
         routes::build(building, &file.route, &list(&said_sources), &list(&said_destinations))
     };
+    let tenants = tenants::build(building, file, &sources, &destinations);
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
     cross::check(
@@ -224,6 +229,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         sources,
         destinations: destinations.into_iter().map(|placed| placed.destination).collect(),
         routes,
+        tenants,
         dangers: None,
     })
 }

@@ -9,8 +9,10 @@
 
 mod process;
 mod sparing;
+mod tenants;
 
 pub use sparing::Sparing;
+pub use tenants::TenantMetrics;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,7 @@ pub struct Metrics {
     listeners: ListenerFamilies,
     sources: SourceFamilies,
     destinations: DestinationFamilies,
+    tenants: tenants::TenantFamilies,
     journal: Arc<JournalMetrics>,
     house: Arc<HouseMetrics>,
 }
@@ -77,6 +80,7 @@ impl Metrics {
             listeners: ListenerFamilies::new(&declare),
             sources: SourceFamilies::new(&declare),
             destinations: DestinationFamilies::new(&declare),
+            tenants: tenants::TenantFamilies::new(&declare),
             journal: Arc::new(JournalMetrics::new(&declare)),
             house: Arc::new(HouseMetrics::new(&declare)),
             registry,
@@ -166,8 +170,13 @@ impl Words {
 
     /// Counts one of the word at this place of the list that was declared; a place beyond it counts nothing.
     pub fn count(&self, place: usize) {
+        self.add(place, 1);
+    }
+
+    /// Counts so many of the word at this place.
+    pub fn add(&self, place: usize, count: u64) {
         if let Some(counter) = self.0.get(place) {
-            counter.inc();
+            counter.inc_by(count);
         }
     }
 

@@ -33,12 +33,14 @@ pub(super) fn objections(
 pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, closing: &Arc<AtomicBool>) {
     let (journal, ingress, clock) = (assembly.journal.clone(), Arc::clone(&assembly.ingress), assembly.clock.clone());
     let (figures, house) = (metrics.journal(), metrics.house());
+    let unknown_tenants = metrics.unknown_tenants();
     let (destinations, closing) = (assembly.destinations.clone(), Arc::clone(closing));
     metrics.before_scrape(move || {
         let (health, now) = (journal.health(), clock.now());
         of_the_journal(&figures, &health);
         figures.dedup_window.set(signed(ingress.dedup_window(now).as_secs()));
         house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
+        unknown_tenants.set(signed(ingress.unknown_tenants(now) as u64));
         house.panics.set(signed(drain::panics()));
         house.ready.set(i64::from(health.accepting && !health.failed && !closing.load(Ordering::Acquire)));
         for (name, destination) in &destinations {

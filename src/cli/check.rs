@@ -18,6 +18,8 @@ use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
 use crate::snapshot::Ack;
 
+mod tenants;
+
 /// Width of the column of names.
 const NAMES: usize = 14;
 
@@ -37,6 +39,7 @@ pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Wri
     for source in &config.sources {
         sources(config, source, out)?;
     }
+    tenants::text(config, out)?;
     head(out, "Destinations")?;
     for destination in &config.destinations {
         destinations(config, destination, out)?;
@@ -112,6 +115,9 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         &format!("hears: {} {ack}, {} if it is not proven{within}", answers.success.status, answers.reject.status),
     )?;
     more(out, &format!("when refused: {}", refused(source)))?;
+    if source.tenancy.named {
+        more(out, &format!("over a tenant's rate: {}", tenants::over(source)))?;
+    }
     let body = &source.body;
     let limits = format!(
         "takes: {}, bodies up to {} within {}, at least {}/s after {}",
@@ -309,6 +315,7 @@ pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Res
         "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
         "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),
         "routes": config.routes.iter().map(|route| json_route(config, route)).collect::<Vec<_>>(),
+        "tenants": tenants::json(config),
         "journal": {
             "directory": path(&config.store.directory),
             "size_bytes": config.store.options.size,
@@ -409,6 +416,7 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "success_status": source.built.answers.success.status,
         "reject_status": source.built.answers.reject.status,
         "body_bytes": source.rules.body_max,
+        "over_a_tenants_rate": source.tenancy.named.then(|| tenants::over(source)),
     })
 }
 

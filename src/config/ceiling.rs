@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::tenant;
 
 /// The program itself, its threads and its tables of names: what an idle process without connections takes.
 const PROGRAM: u64 = 8 << 20;
@@ -94,6 +95,18 @@ pub fn memory(config: &Config) -> Vec<Term> {
         format!("{addresses} addresses of {}", super::show_size(ADDRESS)),
         addresses.saturating_mul(ADDRESS),
     );
+    let spec = &config.tenants.spec;
+    let (named, keys) = (spec.tenants.len() as u64, config.tenants.keys() as u64);
+    if named > 0 {
+        let bytes = (named * tenant::Table::TENANT_BYTES as u64)
+            .saturating_add(keys.saturating_sub(named) * tenant::Table::KEY_BYTES as u64);
+        term("tenants", format!("{named} with {keys} keys and their buckets"), bytes);
+    }
+    if spec.unknown.is_some() {
+        let (most, each) = (spec.unknown_max as u64, tenant::Unknown::ENTRY_BYTES as u64);
+        let how = format!("{most} buckets of {}", super::show_size(each));
+        term("unknown tenants", how, most.saturating_mul(each));
+    }
     let owed = (options.size / (BESIDE + 512)).div_ceil(8);
     for destination in &config.destinations {
         let workers = u64::from(destination.plan.concurrency);

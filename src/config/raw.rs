@@ -17,6 +17,7 @@ use super::said::{At, Flow, PlainOrSecret, Said, SecretRef, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
 use crate::snapshot::Ack;
+use crate::tenant::Mode;
 
 /// A named section: the name with its place, and what stands below it.
 pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
@@ -35,6 +36,46 @@ pub(crate) struct File {
     pub(crate) source: Named<Source>,
     pub(crate) destination: Named<Destination>,
     pub(crate) route: Vec<At<Route>>,
+    pub(crate) tenants: Tenants,
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// A file of tenants.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TenantsFile {
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// What holds for all tenants, and for those that have no section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenants {
+    pub(crate) directory: Option<Said<String>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) quota: Quota,
+    pub(crate) unknown: Option<At<u32>>,
+    pub(crate) labels: Option<At<u32>>,
+}
+
+/// How much may wait of a tenant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Quota {
+    pub(crate) events: Option<At<u32>>,
+    pub(crate) size: Option<Said<Size>>,
+    pub(crate) delay: Option<Said<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenant {
+    pub(crate) keys: BTreeMap<toml::Spanned<String>, At<Vec<Said<String>>>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) over: Option<Said<Mode>>,
+    pub(crate) quota: Quota,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,6 +178,7 @@ pub(crate) struct Source {
     pub(crate) addresses: Option<At<Vec<Said<String>>>>,
     pub(crate) ack: Option<Said<Ack>>,
     pub(crate) dedup: Option<At<bool>>,
+    pub(crate) over: Option<Said<Mode>>,
     pub(crate) limits: SourceLimits,
 }
 

@@ -22,6 +22,7 @@ use super::proof::Proofs;
 use super::provider::{Built, Retries, Survival};
 use super::raw;
 use super::said::{At, Said};
+use super::tenants::{Tenancy, tenancy};
 
 /// A source, but for what only the running house knows: the journal's ids and the metrics.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Source {
     pub ack: Ack,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
+    /// What happens to events over their tenant's rate.
+    pub tenancy: Tenancy,
 }
 
 /// Largest body if nothing is said, in bytes.
@@ -85,6 +88,7 @@ pub(crate) fn build(
         let (mut rules, body) = rules_and_body;
         rules.methods.clone_from(&proof.methods);
         rules.comes_again = comes_again(&proof.facts.retries);
+        let tenancy = tenancy(building, name.get_ref(), raw.over.as_ref(), &proof);
         let source = Source {
             name: name.get_ref().as_str().into(),
             on,
@@ -96,6 +100,7 @@ pub(crate) fn build(
             body,
             ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
+            tenancy,
         };
         sources.push(source);
     }

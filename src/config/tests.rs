@@ -4,5 +4,5 @@
 mod cost;
 mod files;
 mod keys;
-mod stage;
+pub(super) mod stage;
 mod together;

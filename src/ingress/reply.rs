@@ -79,6 +79,11 @@ pub enum Rejection {
     Unproven(VerifyError),
     /// A twin of it was being stored, and was not.
     Twin,
+    /// A tenant in it sends more than it may.
+    OverRate {
+        /// When it would be heard.
+        retry_after: Duration,
+    },
     /// The journal did not take it.
     NotTaken(Refused),
     /// The journal could not make it durable.
@@ -96,6 +101,9 @@ impl fmt::Display for Rejection {
             Self::Closing => Fault::Closing.fmt(f),
             Self::Unproven(error) => error.fmt(f),
             Self::Twin => f.write_str("the same event was being stored, and could not be"),
+            Self::OverRate { retry_after } => {
+                write!(f, "a tenant sends more than it may; next chance in {} s", retry_after.as_secs())
+            }
             Self::NotTaken(refused) => refused.fmt(f),
             Self::Void => Void.fmt(f),
         }
@@ -161,6 +169,7 @@ impl Rejection {
             Self::Refused(Refusal::Method | Refusal::Address) => true,
             Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. } | Refusal::Busy) => false,
             Self::Nowhere | Self::Broken | Self::Closing | Self::Twin | Self::NotTaken(_) | Self::Void => false,
+            Self::OverRate { .. } => false,
         }
     }
 
@@ -199,6 +208,7 @@ impl Rejection {
             Self::Void => 24,
             Self::Malformed(Malformed::Coding) => 25,
             Self::Closing => 26,
+            Self::OverRate { .. } => 27,
             Self::Unproven(error) => {
                 OWN.len() + VerifyError::ALL.iter().position(|known| known == error).unwrap_or(VerifyError::ALL.len())
             }
@@ -206,7 +216,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 27] = [
+const OWN: [&str; 28] = [
     "stored",
     "queued",
     "repeat",
@@ -234,6 +244,7 @@ const OWN: [&str; 27] = [
     "void",
     "coding",
     "closing",
+    "over_rate",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -310,6 +321,10 @@ fn refusal(rejection: Rejection, source: Option<&Source>) -> Response<Full<Bytes
             let mut response = source.map_or_else(plain, |source| fixed(&source.replies.reject));
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return response;
+        }
+        Rejection::OverRate { retry_after } => {
+            let status = source.map_or(StatusCode::TOO_MANY_REQUESTS, |source| source.tenants.refusal);
+            (status, Some(retry_after))
         }
         Rejection::Twin | Rejection::Void => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
         Rejection::NotTaken(Refused::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, None),

@@ -16,4 +16,5 @@ mod isolation;
 mod retry;
 mod slow;
 mod story;
+mod tenants;
 mod tidy;

@@ -24,6 +24,8 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "[journal]\nrecent = \"5MiB\"", 1 << 20),
         ("[journal]", "[journal]\nretry-slots = 10001", 64),
         ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", (15 << 10) + (32 << 10)),
+        ("format = 1", "format = 1\n[tenants]\nrate = \"1/s\"\nunknown = 7", 7 * 160),
+        ("format = 1", "format = 1\n[tenant.a]\nkeys = { github = [\"1\", \"2\", \"3\"] }", 640 + 2 * 192),
         ("url = ", "concurrency = 9\nurl = ", 96 << 10),
         ("url = ", "in-flight = \"9MiB\"\nurl = ", 1 << 20),
     ] {

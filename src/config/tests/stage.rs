@@ -25,10 +25,10 @@ pub(super) fn configurations(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A directory with secrets, certificates and provider files, good ones and bad ones.
-pub(super) struct Stage(tempfile::TempDir);
+pub(in crate::config) struct Stage(tempfile::TempDir);
 
 impl Stage {
-    pub(super) fn set() -> Self {
+    pub(in crate::config) fn set() -> Self {
         let stage = Self(tempfile::tempdir().unwrap());
         for (name, mode, bytes) in [
             ("secrets/good", 0o600, b"open-sesame-open-sesame\n" as &[u8]),
@@ -57,14 +57,18 @@ impl Stage {
             let name = provider.file_name().unwrap().to_str().unwrap();
             stage.write(&format!("providers/{name}"), 0o644, &fs::read(&provider).unwrap());
         }
+        for tenants in configurations(&cases("tenants-bad.d")) {
+            let name = tenants.file_name().unwrap().to_str().unwrap();
+            stage.write(&format!("tenants-bad.d/{name}"), 0o644, &fs::read(&tenants).unwrap());
+        }
         stage
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::config) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
+    pub(in crate::config) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -72,7 +76,7 @@ impl Stage {
     }
 
     /// Builds a text as if it stood on the stage under this name.
-    pub(super) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+    pub(in crate::config) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
         let environment = |name: &str| match name {
             "GOOD" | "META_APP_SECRET" | "CRM_API_KEY" => Some(OsString::from("open-sesame-open-sesame")),
             "EMPTY" => Some(OsString::new()),
@@ -84,7 +88,7 @@ impl Stage {
 }
 
 /// A configuration to which nothing has to be added; it has a line for every section that a test may change.
-pub(super) const WELL: &str = r#"format = 1
+pub(in crate::config) const WELL: &str = r#"format = 1
 
 [listen.public]
 address = "127.0.0.1:8443"
