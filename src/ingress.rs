@@ -171,7 +171,7 @@ impl Ingress {
             claims::Heard::New(fresh) => fresh,
             claims::Heard::Before(earlier) => return Ok(Accepted::Before(earlier)),
         };
-        let (due, mut charges) = charges::charge(source, fresh, self.clock.now())?;
+        let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
         let owed = match record::route(&source.table, due) {
             record::Routed::To(owed) => owed,
             record::Routed::Discarded(discard) => return Ok(charges.keep_for(Accepted::Discarded(discard))),

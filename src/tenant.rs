@@ -7,7 +7,8 @@
 //! Promises: a question costs a look-up and one compare-and-swap, allocates nothing and takes no write lock, however
 //! many tenants there are; in any stretch of time no more events pass a bucket at once than its burst and its rate
 //! allow; what waits for its release is bounded by [`Quota`]; an unknown tenant whose bucket is full again is
-//! forgotten, which loses nothing, and their number is bounded; buckets survive a new configuration by name.
+//! forgotten, which loses nothing, and their number is bounded; buckets survive a new configuration by name. They live in
+//! memory: after a restart all are full, and what was shaped before keeps its time in the journal.
 //!
 //! Must not know: who asks, where time comes from, how an event waits, what is counted.
 

@@ -6,12 +6,11 @@
 //! Must not know: how a bucket decides, or what is done with events later.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::claims::Fresh;
 use super::few::Few;
 use super::reply::Rejection;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::journal::{self, Target};
 use crate::snapshot::Source;
 use crate::tenant::{Charge, Parties, Party, Verdict};
@@ -63,14 +62,17 @@ struct Bill<'s> {
 pub(super) struct Charges<'s> {
     source: &'s Source,
     bills: Few<Bill<'s>>,
-    now: Timestamp,
-    began: Instant,
+    clock: &'s Clock,
     kept: bool,
 }
 
 /// Charges every tenant of the new events, all or none.
-pub(super) fn charge(source: &Source, fresh: Few<Fresh>, now: Timestamp) -> Result<(Few<Due>, Charges<'_>), Rejection> {
-    let mut charges = Charges { source, bills: Few::default(), now, began: Instant::now(), kept: false };
+pub(super) fn charge<'s>(
+    source: &'s Source,
+    fresh: Few<Fresh>,
+    clock: &'s Clock,
+) -> Result<(Few<Due>, Charges<'s>), Rejection> {
+    let mut charges = Charges { source, bills: Few::default(), clock, kept: false };
     let door = &source.tenants.door;
     let of_each: Few<(Fresh, Parties<'_>)> = fresh
         .into_iter()
@@ -103,9 +105,14 @@ impl<'s> Charges<'s> {
 
     /// Charges every bill, until one is refused.
     fn take(&mut self) -> Result<(), Rejection> {
-        let Self { source, bills, now, .. } = self;
+        let Self { source, bills, clock, .. } = self;
+        if bills.len() == 0 {
+            return Ok(());
+        }
+        // Not when the request began: its body may have taken a while, and others were charged since.
+        let now = clock.now();
         for bill in bills.iter_mut() {
-            let charge = source.tenants.door.charge(bill.party, bill.events, bill.bytes, *now);
+            let charge = source.tenants.door.charge(bill.party, bill.events, bill.bytes, now);
             if let Verdict::Refuse { retry_after } = charge.verdict {
                 count(source, bill, charge.verdict);
                 return Err(Rejection::OverRate { retry_after });
@@ -137,7 +144,7 @@ impl<'s> Charges<'s> {
 
     /// Nothing came of it after all.
     pub(super) fn give_back(&self) {
-        let now = self.now.plus(self.began.elapsed());
+        let now = self.clock.now();
         for bill in self.bills.iter() {
             if let Some(charge) = &bill.charge {
                 self.source.tenants.door.give_back(bill.party, charge, now);
