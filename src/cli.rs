@@ -8,6 +8,7 @@
 
 mod check;
 pub mod demo;
+mod files;
 mod health;
 mod log;
 pub mod sink;
@@ -289,6 +290,7 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
             tracing::warn!(file, line, danger, "the configuration is unsafe");
         }
     }
+    files::allow(config.files().total());
     crate::app::run(config).map_err(|error| Failure::Run(error.to_string()))
 }
 

@@ -20,6 +20,7 @@ mod choice;
 mod cross;
 mod destinations;
 mod listeners;
+mod machine;
 mod names;
 mod problem;
 mod proof;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use destinations::Destination;
 pub use listeners::Listener;
+pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
 pub use routes::Route;
 pub use secrets::Environment;
@@ -89,6 +91,16 @@ impl Config {
     #[must_use]
     pub fn verifier(&self, source: &str) -> Option<&Verifier> {
         self.sources.iter().find(|known| *known.name == *source).map(|known| &known.built.verifier)
+    }
+}
+
+impl Config {
+    /// How many files can be open with these limits.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        let listeners = self.listeners.iter().map(|listener| &listener.limits);
+        let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
+        Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
     }
 }
 
@@ -211,10 +223,9 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let tenants = tenants::build(building, file, &sources, &destinations);
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
-    cross::check(
-        building,
-        &cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes },
-    );
+    let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
+    cross::check(building, &house);
+    machine::check(building, &house, metrics.is_some(), store.as_ref());
     Some(Config {
         path: path.to_owned(),
         log: Log {
@@ -258,8 +269,10 @@ fn limits(building: &mut Building<'_>, said: &raw::Limits) -> admission::Limits 
     let default = admission::Limits::default();
     let addresses = u32::try_from(default.addresses_max).unwrap_or(u32::MAX);
     let addresses = building.number(said.refusals_addresses.as_ref(), addresses, 16..=10_000_000);
+    let in_flight_max = building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40);
     admission::Limits {
-        in_flight_max: building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40),
+        in_flight_max,
+        in_flight_share: building.size(said.in_flight_share.as_ref(), in_flight_max / 8, 1 << 10..=in_flight_max),
         refusals_burst: building.number(said.refusals_burst.as_ref(), default.refusals_burst, 1..=1_000_000),
         refusals_every: said.refusals.as_ref().map_or(default.refusals_every, |said| said.value.per / said.value.count),
         addresses_max: usize::try_from(addresses).unwrap_or(default.addresses_max),

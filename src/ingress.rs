@@ -44,7 +44,7 @@ mod record;
 mod reply;
 mod room;
 
-pub use body::Fault;
+pub use body::{Fault, KEEP};
 pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
@@ -161,6 +161,7 @@ impl Ingress {
             Verdict::Proven(verified) => verified,
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
+        permit.proven();
         visit.proven(source);
 
         let credential = source.verifier.credential();

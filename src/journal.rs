@@ -28,6 +28,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod checkpoint;
+pub mod cost;
 mod dead;
 mod event;
 mod frame;
@@ -126,7 +127,8 @@ impl Journal {
 
     /// Whether the queue has room for records of so many bytes. An eighth of it is kept back, so that several who ask at
     /// the same time all find it; only who does not ask, or comes in great numbers at once, hears [`Refused::Busy`].
-    /// Costs two loads.
+    /// The same holds for the segment that is written when the disk bound is reached and there is something that can be
+    /// given up for the next one: that takes a moment, and meanwhile there is no room. Costs three loads.
     #[must_use]
     pub fn has_room(&self, bytes: u64) -> bool {
         self.0.has_room(bytes)

@@ -259,6 +259,17 @@ fn cost(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
     for term in &terms {
         writeln!(out, "  {:>10}  {}: {}", rounded(term.bytes), term.what, term.how)?;
     }
+    let files = config.files();
+    head(out, "Most open files")?;
+    writeln!(
+        out,
+        "  {:>10}  {} for connections, {} for workers, {} for the journal, {} others",
+        files.total(),
+        files.connections,
+        files.workers,
+        files.journal,
+        files.beside
+    )?;
     head(out, "Longest outage")?;
     let room = rounded(ceiling::room(config));
     writeln!(
@@ -328,6 +339,7 @@ pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Res
             "bytes": ceiling::total(&terms),
             "terms": terms.iter().map(term).collect::<Vec<_>>(),
         },
+        "open_files": config.files().total(),
         "dedup_recognises": {
             "seconds": ceiling::dedup(config, load).0.as_secs(),
             "bound": ceiling::dedup(config, load).1,

@@ -90,6 +90,7 @@ pub(crate) struct Log {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Limits {
     pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) in_flight_share: Option<Said<Size>>,
     pub(crate) refusals: Option<Said<Rate>>,
     pub(crate) refusals_burst: Option<At<u32>>,
     pub(crate) refusals_addresses: Option<At<u32>>,

@@ -22,9 +22,12 @@ use super::said::{At, SecretRef};
 /// Largest secret, in bytes: more than any key of the trade, and less than a file named by mistake.
 const SECRET_MAX: u64 = 16 << 10;
 
-/// Where environment variables are looked up.
+/// What the process finds around it.
 #[derive(Clone, Copy)]
-pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+pub struct Environment<'a> {
+    variable: &'a dyn Fn(&str) -> Option<OsString>,
+    files_max: Option<u64>,
+}
 
 impl fmt::Debug for Environment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,18 +36,31 @@ impl fmt::Debug for Environment<'_> {
 }
 
 impl<'a> Environment<'a> {
-    /// Looks variables up by this function.
+    /// Looks variables up by this function, and has no limits.
     #[must_use]
-    pub const fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self(look_up)
+    pub const fn new(variable: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self { variable, files_max: None }
+    }
+
+    /// Allows so many open files.
+    #[must_use]
+    pub const fn with_files(self, most: u64) -> Self {
+        Self { files_max: Some(most), ..self }
+    }
+
+    /// How many files may be open, where that is limited.
+    #[must_use]
+    pub const fn files_max(&self) -> Option<u64> {
+        self.files_max
     }
 }
 
 impl Environment<'static> {
-    /// The environment of this process.
+    /// The environment of this process; of its limits those to which it may raise itself.
     #[must_use]
-    pub const fn process() -> Self {
-        Self(&|name| std::env::var_os(name))
+    pub fn process() -> Self {
+        let files_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        Self { variable: &|name| std::env::var_os(name), files_max }
     }
 }
 
@@ -106,7 +122,7 @@ impl Outside<'_> {
     }
 
     fn of_environment(&self, said: &At<String>, problems: &mut Problems) -> Option<Secret> {
-        let Some(value) = (self.environment.0)(&said.value) else {
+        let Some(value) = (self.environment.variable)(&said.value) else {
             problems
                 .at(said.span.clone(), "secret cannot be found in the environment")
                 .label("this variable is not set")

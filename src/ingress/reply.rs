@@ -167,7 +167,8 @@ impl Rejection {
         match self {
             Self::Malformed(_) | Self::Slow | Self::Unproven(_) => true,
             Self::Refused(Refusal::Method | Refusal::Address) => true,
-            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. } | Refusal::Busy) => false,
+            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. }) => false,
+            Self::Refused(Refusal::Busy | Refusal::Crowded) => false,
             Self::Nowhere | Self::Broken | Self::Closing | Self::Twin | Self::NotTaken(_) | Self::Void => false,
             Self::OverRate { .. } => false,
         }
@@ -208,7 +209,8 @@ impl Rejection {
             Self::Void => 24,
             Self::Malformed(Malformed::Coding) => 25,
             Self::Closing => 26,
-            Self::OverRate { .. } => 27,
+            Self::Refused(Refusal::Crowded) => 27,
+            Self::OverRate { .. } => 28,
             Self::Unproven(error) => {
                 OWN.len() + VerifyError::ALL.iter().position(|known| known == error).unwrap_or(VerifyError::ALL.len())
             }
@@ -216,7 +218,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 28] = [
+const OWN: [&str; 29] = [
     "stored",
     "queued",
     "repeat",
@@ -244,6 +246,7 @@ const OWN: [&str; 28] = [
     "void",
     "coding",
     "closing",
+    "crowded",
     "over_rate",
 ];
 
@@ -314,7 +317,7 @@ fn refusal(rejection: Rejection, source: Option<&Source>) -> Response<Full<Bytes
         Rejection::Refused(Refusal::TooManyRefusals { retry_after }) => {
             (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
         }
-        Rejection::Refused(Refusal::Busy) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
+        Rejection::Refused(Refusal::Busy | Refusal::Crowded) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
         Rejection::Slow => (StatusCode::REQUEST_TIMEOUT, None),
         Rejection::Unproven(_) => {
             let plain = || phrase(StatusCode::UNAUTHORIZED);

@@ -58,9 +58,16 @@ pub(crate) struct Plan {
     pub(crate) start: u64,
     /// Bytes of a segment.
     pub(crate) size: u64,
+    /// No segment can be begun now, but the writer has something that it may give up for one.
+    pub(crate) hope: bool,
 }
 
 impl Plan {
+    /// Bytes of records that have their place for certain; `u64::MAX` where more will not come by waiting.
+    pub(crate) const fn certain(&self) -> u64 {
+        if self.free > 0 || !self.hope { u64::MAX } else { self.size.saturating_sub(self.tail) }
+    }
+
     /// Places one more record; `false` if there is no room, and then nothing is changed.
     pub(crate) const fn place(&mut self, length: u64) -> bool {
         if self.tail + length > self.size {

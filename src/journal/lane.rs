@@ -14,7 +14,7 @@ mod owed;
 mod read;
 mod state;
 
-pub(crate) use outcome::{Dead, Dying, Failed, Outcomes};
+pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FAILED_WAITING_MAX, Failed, Outcomes};
 pub(crate) use owed::{Owed, Slot, SlotBounds};
 pub(crate) use read::{Missing, events};
 pub use read::{ReadDone, ReadJob};

@@ -56,6 +56,8 @@ pub(crate) struct Figures {
     /// What the inbox last said of itself, for those who do not want to lock it.
     pub(crate) queued_bytes: AtomicU64,
     pub(crate) queued_records: AtomicU32,
+    /// What it last said of the disk: [`super::inbox::Plan::certain`].
+    pub(crate) certain: AtomicU64,
 }
 
 /// What an opening hands over.
@@ -83,7 +85,7 @@ impl Shared {
             names: parts.names,
             lanes: parts.lanes,
             durable: AtomicU64::new(parts.durable),
-            figures: Figures::default(),
+            figures: Figures { certain: AtomicU64::new(u64::MAX), ..Figures::default() },
             wake: Condvar::new(),
             inbox: Mutex::new(parts.inbox),
             ring: Mutex::new(ring),
@@ -210,10 +212,11 @@ impl Shared {
         Ok(Pending::new(Arc::clone(self), first, last, buffered))
     }
 
-    /// The queue grew or shrank; the inbox is locked.
+    /// The queue grew or shrank, or the plan changed; the inbox is locked.
     pub(crate) fn queue_changed(&self, inbox: &Inbox) {
         self.figures.queued_bytes.store(inbox.bytes, Ordering::Relaxed);
         self.figures.queued_records.store(inbox.records, Ordering::Relaxed);
+        self.figures.certain.store(inbox.plan.certain(), Ordering::Relaxed);
     }
 
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
@@ -221,7 +224,10 @@ impl Shared {
         let records = self.figures.queued_records.load(Ordering::Relaxed);
         let (bytes_max, records_max) = (self.options.queue_bytes, self.options.queue_records);
         let fits = queued.saturating_add(bytes) <= bytes_max - bytes_max / 8 && records < records_max - records_max / 8;
-        fits || records == 0
+        // At the disk bound the writer makes room: what comes in faster than it can do that is to wait.
+        let kept_back = self.options.segment_size / 8;
+        let certain = self.figures.certain.load(Ordering::Relaxed);
+        (fits || records == 0) && bytes.saturating_add(kept_back) <= certain
     }
 
     /// Puts a queued record where lanes find it. The inbox is locked, so that the ring keeps its order.

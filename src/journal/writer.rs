@@ -121,6 +121,8 @@ pub(crate) struct House {
     pub(crate) survey_due: Timestamp,
     pub(crate) retire_due: Timestamp,
     pub(crate) free: u64,
+    /// Nothing is free, but something can be given up.
+    pub(crate) hope: bool,
     pub(crate) disk_free: u64,
     /// A batch was written: a chore has its turn.
     pub(crate) chore_turn: bool,
@@ -262,11 +264,12 @@ impl Writer {
             std::mem::swap(&mut taken.scratch, &mut inbox.scratch);
         }
         if inbox.items.is_empty() {
-            let plan = Plan { tail: self.active.end, free: self.house.free, ..inbox.plan };
-            inbox.plan = plan;
+            let (free, hope) = (self.house.free, self.house.hope);
+            inbox.plan = Plan { tail: self.active.end, free, hope, ..inbox.plan };
             for item in &taken.items[taken.next..] {
                 inbox.plan.place(u64::from(item.length));
             }
+            self.shared.queue_changed(&inbox);
         }
         let starved = std::mem::take(&mut inbox.starved);
         let commands = std::mem::take(&mut inbox.commands);
@@ -294,7 +297,8 @@ impl Writer {
         let house = &self.house;
         let options = &self.shared.options;
         let quiet = now.since(house.last_batch) > options.mark_delay + options.mark_delay;
-        let idle = now.plus(if quiet { std::time::Duration::from_secs(1) } else { options.outcome_delay });
+        let idle =
+            now.plus(if quiet && !house.hope { std::time::Duration::from_secs(1) } else { options.outcome_delay });
         let checkpoint = house.dirty.then_some(house.checkpoint_due);
         let dues = [house.mark_due, house.outcome_due.filter(|_| self.shared.has_outcomes()), checkpoint];
         dues.into_iter().flatten().fold(idle, Timestamp::min).max(now)

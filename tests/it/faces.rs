@@ -21,7 +21,7 @@ fn check_tells_what_was_built_and_what_it_will_cost() {
     let output = porteiro(&["check", "-c", estate.path("porteiro.toml").to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    for word in ["whatsapp", "meta", "one", "two", "memory", "outage", "2GiB"] {
+    for word in ["whatsapp", "meta", "one", "two", "memory", "outage", "1GiB"] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
     assert!(!text.contains("a secret only for tests"), "a secret is shown");
@@ -32,7 +32,7 @@ fn a_broken_configuration_gets_all_of_its_problems_named() {
     let (estate, ..) = estate();
     let broken = two_destinations("ftp://somewhere/", "http://127.0.0.1:1/")
         .replace("provider = \"meta\"", "provider = \"mta\"")
-        .replace("size = \"2GiB\"", "size = \"2 bananas\"")
+        .replace("size = \"1GiB\"", "size = \"1 banana\"")
         .replace("to = [\"one\", \"two\"]", "to = [\"one\", \"too\"]")
         .replace("deadline = \"5s\"", "dedline = \"5s\"")
         .replace("key = \"key.pem\"", "key = \"no-such-key.pem\"");
@@ -50,7 +50,7 @@ fn a_broken_configuration_gets_all_of_its_problems_named() {
     let output = porteiro(&["check", "-c", estate.path("porteiro.toml").to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(78), "{text}");
-    for word in ["ftp", "mta", "meta", "bananas", "too", "two", "no-such-key.pem"] {
+    for word in ["ftp", "mta", "meta", "banana", "too", "two", "no-such-key.pem"] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 }

@@ -8,7 +8,9 @@
 
 mod support;
 
+mod bound;
 mod budget;
+mod ceiling;
 mod crash;
 mod drain;
 mod faces;

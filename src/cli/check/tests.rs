@@ -98,6 +98,7 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
         "20GiB in segments of 64MiB",
         "the memory ceiling, which is the sum of",
         "64 MiB  bodies: limits.in-flight",
+        "for connections, ",
         "At 100 events/s of 2KiB",
         "and a repeat is recognised for 2h54m (bound by dedup.events)",
         "danger: source `tokens` acknowledges before its events are on disk",

@@ -77,12 +77,17 @@ impl Stage {
 
     /// Builds a text as if it stood on the stage under this name.
     pub(in crate::config) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+        self.build_where(name, text, u64::MAX)
+    }
+
+    /// Where the system allows so many open files.
+    pub(in crate::config) fn build_where(&self, name: &str, text: &str, files: u64) -> Result<Config, Report> {
         let environment = |name: &str| match name {
             "GOOD" | "META_APP_SECRET" | "CRM_API_KEY" => Some(OsString::from("open-sesame-open-sesame")),
             "EMPTY" => Some(OsString::new()),
             _ => None,
         };
-        let outside = Outside { base: self.path(), environment: Environment::new(&environment) };
+        let outside = Outside { base: self.path(), environment: Environment::new(&environment).with_files(files) };
         of_text(Path::new(name), text, outside)
     }
 }

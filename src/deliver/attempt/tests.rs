@@ -1,16 +1,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::alarm::Alarm;
 use super::super::plan::Plan;
+use super::super::request::Facts;
 use super::super::tls::Roots;
-use super::super::upstream::{Act, OK, Upstream, answer, nobody};
+use super::super::upstream::{Act, OK, Upstream, answer, answers, nobody};
 use super::*;
+use crate::clock::Timestamp;
+use crate::event::Head;
 use crate::retry::Fault::{Answer, Broken, Connect, Dns, Timeout, Tls};
+use crate::verify::Credential;
 
 /// What one attempt came to, in short.
 #[derive(Debug, PartialEq)]
@@ -31,6 +35,8 @@ struct Trier {
     alarm: Alarm,
     stop: OnceLock<Instant>,
     deadline: Duration,
+    method: Method,
+    body: Vec<Bytes>,
     kept: Bytes,
 }
 
@@ -44,6 +50,8 @@ impl Trier {
             alarm,
             stop: OnceLock::new(),
             deadline: Duration::from_secs(20),
+            method: Method::POST,
+            body: vec![Bytes::from_static(b"he"), Bytes::from_static(b"llo")],
             kept: Bytes::new(),
         }
     }
@@ -53,19 +61,15 @@ impl Trier {
     }
 
     async fn attempt(&mut self) -> Short {
-        let request = |room| {
-            let body = [Bytes::from_static(b"he"), Bytes::from_static(b"llo")].into_iter().collect::<Parcel>();
-            let mut request = Request::new(body);
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = "/hook".parse().unwrap();
-            *request.headers_mut() = room;
-            request.headers_mut().insert("host", "crm.example".parse().unwrap());
-            request.headers_mut().insert("content-length", "5".parse().unwrap());
-            Ok(request)
-        };
+        self.attempt_with(&Head::encode(&self.method, "", "", &HeaderMap::new(), &Credential::NONE)).await
+    }
+
+    async fn attempt_with(&mut self, head: &[u8]) -> Short {
+        let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
+        let parcel = Parcel { head, body: &self.body, facts };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
-        match attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), request).await {
+        match attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await {
             Ended::Stopped => Short::Stopped,
             Ended::Unsendable(_) => Short::Unsendable,
             Ended::Heard(heard) => {
@@ -121,7 +125,6 @@ async fn an_answer_is_judged_by_its_status_and_its_connection_kept_where_it_can_
         ("HTTP/1.1 502 Bad\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(502)), true),
         ("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(503)), true),
         ("HTTP/1.1 504 No\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(504)), true),
-        ("HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", Event(101), false),
     ];
     for (text, expected, kept) in cases {
         check(text, expected, kept).await;
@@ -140,6 +143,9 @@ async fn what_is_no_answer_is_the_destinations_fault() {
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nbad header : 1\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
+        // Nobody asked for another protocol.
+        "HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+        &"HTTP/1.1 100 Continue\r\n\r\n".repeat(9),
         &many,
         &long,
     ];
@@ -352,11 +358,10 @@ async fn connecting_has_a_limit_of_its_own() {
 
 #[tokio::test]
 async fn what_cannot_be_put_into_a_request_reaches_nobody() {
-    let upstream = Upstream::new(vec![answer(OK)]).await;
+    let upstream = Upstream::new(vec![answers(OK)]).await;
     let mut trier = Trier::of(&upstream);
-    let deadline = Instant::now() + trier.deadline;
-    let mut limits = Limits { alarm: &mut trier.alarm, deadline, stop: &trier.stop };
-    let ended = attempt(&trier.to, &mut trier.kit, &mut limits, &Clock::system(), |_| Err(Unsendable::Path)).await;
-    assert!(matches!(ended, Ended::Unsendable(Unsendable::Path)));
-    assert!(upstream.counts().is_empty());
+    assert_eq!(trier.attempt().await, Delivered(200));
+    assert_eq!(trier.attempt_with(b"\xff").await, Short::Unsendable);
+    assert_eq!(trier.attempt().await, Delivered(200));
+    assert_eq!(upstream.counts(), [2], "and costs no connection");
 }

@@ -20,6 +20,7 @@ fn table() -> Vec<(Rejection, u16, Option<u32>, bool)> {
         (Rejection::Refused(too_many(1_001)), 429, Some(2), true),
         (Rejection::Refused(too_many(u64::MAX)), 429, Some(86_400), true),
         (Rejection::Refused(Refusal::Busy), 503, Some(1), false),
+        (Rejection::Refused(Refusal::Crowded), 503, Some(1), false),
         (Rejection::Slow, 408, None, true),
         (Rejection::Broken, 400, None, true),
         (Rejection::Closing, 503, Some(5), true),

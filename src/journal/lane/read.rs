@@ -13,7 +13,7 @@ use crate::journal::index::Segment;
 use crate::journal::scan::{Scanner, Seen, envelope};
 
 /// Events up to this size get bytes of their own, so that they do not keep the piece they were read in.
-const DETACHED_MAX: u64 = 64 << 10;
+const DETACHED_MAX: u64 = 256 << 10;
 
 /// A read of a piece of a segment.
 #[derive(Debug)]

@@ -106,6 +106,35 @@ fn at_the_disk_bound_the_backlog_of_a_non_essential_destination_goes_before_new_
     assert!(letters.last().unwrap().content.is_some());
 }
 
+/// Records come as fast as they are taken, while the writer does one step for every few of them.
+#[test]
+fn at_the_disk_bound_who_waits_for_room_is_never_refused_as_long_as_something_can_be_given_up() {
+    let mut rig = fresh();
+    let lane = rig.journal.lane(0).unwrap();
+    let mut waited = 0;
+    for number in 1..=3000 {
+        let mut steps = 0;
+        while !rig.journal.has_room(1000) {
+            drop(rig.writer.step());
+            rig.journal.release();
+            rig.deliver_all(&lane);
+            rig.hand.advance(Duration::from_millis(1));
+            steps += 1;
+            assert!(steps < 1000, "{number}: no room is made: {:?}", rig.writer.house);
+        }
+        waited += steps;
+        let taken = rig.append(number, 1000);
+        assert!(taken.is_ok(), "{number}: {:?}", taken.err());
+        if number % 7 == 0 {
+            drop(rig.writer.step());
+        }
+    }
+    assert!(waited > 100, "the bound was never met: {waited}");
+    rig.rest();
+    let two = rig.journal.health().destinations[1].clone();
+    assert_eq!(two.owed + two.expired, 3000, "nothing went unnoticed");
+}
+
 #[test]
 fn at_the_disk_bound_an_essential_destination_is_not_robbed() {
     let mut rig = fresh();
@@ -126,6 +155,7 @@ fn at_the_disk_bound_an_essential_destination_is_not_robbed() {
         rig.settle();
         rig.deliver_all(&lane);
         rig.hand.advance(Duration::from_millis(60));
+        assert!(number < 3000 || rig.journal.has_room(1000), "waiting would not help");
     }
     assert!(full > 500 && taken > 800, "{taken} taken, {full} refused");
     drop(lane);

@@ -26,6 +26,8 @@ const BALLAST: u64 = 2;
 const READY: u64 = BALLAST + 1;
 /// How often the oldest segment is looked at while there are spares.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is while appends wait for it.
+const LOOK_SOON: Duration = Duration::from_millis(10);
 /// Events carried at once.
 const CARRIED: usize = 64;
 /// Bytes read at once for carrying.
@@ -50,7 +52,6 @@ impl Writer {
 
     /// Looks how many more segments there can be, and lets the appends know.
     pub(super) fn survey(&mut self, now: Timestamp) {
-        self.house.survey_due = now.plus(Duration::from_secs(1));
         self.house.disk_free = self.storage.free_space().unwrap_or(0);
         let size = self.shared.options.segment_size;
         let floor = self.floor();
@@ -65,6 +66,8 @@ impl Writer {
         let ready = self.house.spares.len() as u64 + self.house.making + self.house.unclean.len() as u64;
         let obtainable = ready + creatable + settled;
         self.house.free = obtainable.saturating_sub(BALLAST);
+        self.house.hope = self.house.free == 0 && self.can_give_up();
+        self.house.survey_due = now.plus(if self.house.hope { LOOK_SOON } else { LOOK_AGAIN });
         let figures = &self.shared.figures;
         figures.free.store(self.house.disk_free, Ordering::Relaxed);
         let bytes = self.files() * size + self.graves.bytes() + self.repeats.bytes();
@@ -74,8 +77,21 @@ impl Writer {
             if inbox.items.is_empty() {
                 inbox.plan.tail = self.active.end;
                 inbox.plan.free = self.house.free;
+                inbox.plan.hope = self.house.hope;
+                self.shared.queue_changed(&inbox);
             }
         }
+    }
+
+    /// Whether room can be made at the bound: something is under way that makes some, or there is delivered history, or
+    /// backlog of a destination that is not essential.
+    fn can_give_up(&self) -> bool {
+        let house = &self.house;
+        let under_way = house.making > 0 || !house.carrying.is_empty() || !house.dying.is_empty();
+        let backlog = |cell: &Arc<crate::journal::lane::Cell>| {
+            cell.plan.as_ref().is_some_and(|plan| !plan.essential) && cell.state().owed.oldest().is_some()
+        };
+        under_way || self.history() >= 2 * self.shared.options.segment_size || self.shared.lanes.iter().any(backlog)
     }
 
     /// One step towards the spares that should be ready.

@@ -278,6 +278,18 @@ proptest! {
 }
 
 #[test]
+fn what_is_charged_in_between_is_not_lost() {
+    let (pace, bucket, between) = (pace(10, 2, 0), Bucket::default(), std::cell::Cell::new(true));
+    bucket.swap(|tat| {
+        if between.replace(false) {
+            bucket.charge(&pace, START, 1, 0, REFUSE);
+        }
+        (tat.max(nanos(START)) + pace.interval, ())
+    });
+    assert_eq!(short(bucket.charge(&pace, START, 1, 0, REFUSE).verdict), "-100", "both were charged");
+}
+
+#[test]
 fn of_many_threads_exactly_the_burst_passes_and_exactly_the_quota_waits() {
     let (pace, bucket) = (pace(1_000, 20_000, 10_000), Bucket::default());
     let (counts, together): ([AtomicU64; 3], _) = (Default::default(), std::sync::Barrier::new(8));
@@ -286,7 +298,7 @@ fn of_many_threads_exactly_the_burst_passes_and_exactly_the_quota_waits() {
             scope.spawn(|| {
                 together.wait();
                 for _ in 0..10_000 {
-                    let place = match bucket.charge(&pace, START, 1, 1, SHAPE).verdict {
+                    let place = match bucket.charge(&pace, START, 1, 0, SHAPE).verdict {
                         Verdict::Pass => 0,
                         Verdict::At(_) => 1,
                         Verdict::Refuse { .. } => 2,
