@@ -34,6 +34,7 @@ mod said;
 mod secrets;
 mod sources;
 mod store;
+mod tenants;
 mod text;
 mod units;
 
@@ -50,6 +51,7 @@ pub use routes::{NONE, Route, rules, source_id};
 pub use secrets::Environment;
 pub use sources::Source;
 pub use store::Store;
+pub use tenants::{Tenancy, Tenants};
 pub use units::{Rate, show_size, show_time};
 
 use build::Building;
@@ -84,6 +86,8 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// Who hears what; the first that matches decides.
     pub routes: Vec<Route>,
+    /// Whose events they are, and how many each may send.
+    pub tenants: Tenants,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
     tests: Cases,
@@ -234,6 +238,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         let (known, destinations) = (list(&said_sources), list(&said_destinations));
         routes::build(building, file, &routes::House { sources: &known, built: &sources, destinations: &destinations })
     };
+    let tenants = tenants::build(building, file, &sources, &destinations);
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
@@ -262,6 +267,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         sources,
         destinations,
         routes,
+        tenants,
         dangers: None,
         tests,
     })

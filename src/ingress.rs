@@ -26,13 +26,14 @@ use crate::admission::Admission;
 use crate::clock::{Clock, Timestamp};
 use crate::dedup::Window;
 use crate::event::{Event, Head, SourceFacts};
-use crate::journal::Journal;
+use crate::journal::{Journal, Void};
 use crate::metrics::{Metrics, SourceMetrics, Sparing, seconds};
 use crate::select;
 use crate::snapshot::{ListenerId, Shared, Snapshot, Source};
 use crate::verify::{Verdict, Verified};
 
 mod body;
+mod charges;
 mod claims;
 mod client;
 mod closing;
@@ -44,6 +45,7 @@ mod reply;
 mod room;
 
 pub use body::{Fault, KEEP};
+pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
 
@@ -106,6 +108,12 @@ impl Ingress {
         self.window.effective_window(now)
     }
 
+    /// How many unknown tenants have a bucket that is not full. Forgets the others.
+    #[must_use]
+    pub fn unknown_tenants(&self, now: Timestamp) -> usize {
+        self.snapshot.load().tenants.tidy(now)
+    }
+
     /// Answers one request that came in at this listener from this peer.
     pub async fn answer<B>(&self, listener: ListenerId, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
     where
@@ -165,16 +173,18 @@ impl Ingress {
             claims::Heard::New(fresh) => fresh,
             claims::Heard::Before(earlier) => return Ok(Accepted::Before(earlier)),
         };
-        let owed = match record::route(source, fresh) {
+        let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
+        let owed = match record::route(source, due) {
             record::Routed::To(owed) => owed,
-            record::Routed::Discarded(discard) => return Ok(Accepted::Discarded(discard)),
+            record::Routed::Discarded(discard) => return Ok(charges.keep_for(Accepted::Discarded(discard))),
         };
 
         let query = Head::query_without(asked.query, credential);
         let head = Head::encode(&head.method, found.rest, &query, &head.headers, credential);
         let frame = record::Frame { source, request_id: self.ids.next(), head, accepted: visit.now };
         room::wait(&self.journal, permit.bytes()).await;
-        let receipt = record::append(&self.journal, &frame, owed, permit)?.await?;
+        let pending = charges.keep_for(record::append(&self.journal, &frame, owed, permit)?);
+        let receipt = pending.await.inspect_err(|Void| charges.give_back())?;
         Ok(Accepted::stored(receipt, source.ack))
     }
 

@@ -12,11 +12,13 @@ mod journal;
 mod process;
 mod routed;
 mod sparing;
+mod tenants;
 
 pub use freshness::Freshness;
 pub use journal::JournalMetrics;
 pub use routed::Routed;
 pub use sparing::Sparing;
+pub use tenants::TenantMetrics;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +43,7 @@ pub struct Metrics {
     listeners: ListenerFamilies,
     sources: SourceFamilies,
     destinations: DestinationFamilies,
+    tenants: tenants::TenantFamilies,
     journal: Arc<JournalMetrics>,
     house: Arc<HouseMetrics>,
 }
@@ -73,6 +76,7 @@ impl Metrics {
             listeners: ListenerFamilies::new(&declare),
             sources: SourceFamilies::new(&declare),
             destinations: DestinationFamilies::new(&declare),
+            tenants: tenants::TenantFamilies::new(&declare),
             journal: Arc::new(JournalMetrics::new(&declare)),
             house: Arc::new(HouseMetrics::new(&declare)),
             registry,
@@ -174,8 +178,13 @@ impl Words {
 
     /// Counts one of the word at this place of the list that was declared; a place beyond it counts nothing.
     pub fn count(&self, place: usize) {
+        self.add(place, 1);
+    }
+
+    /// Counts so many of the word at this place.
+    pub fn add(&self, place: usize, count: u64) {
         if let Some(counter) = self.0.get(place) {
-            counter.inc();
+            counter.inc_by(count);
         }
     }
 

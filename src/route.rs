@@ -17,8 +17,9 @@ mod when;
 
 use std::sync::Arc;
 
-use crate::event::{Event, Glimpse, Tenants};
+use crate::event::{Event, Glimpse};
 use crate::select::{Marks, Questions, TooManyQuestions};
+use crate::tenant::{Parties, Party};
 
 pub use sense::SourceSense;
 pub use when::When;
@@ -182,14 +183,14 @@ pub enum Tenant<'a> {
 }
 
 impl<'a> Tenant<'a> {
-    /// The tenant by what the event holds: each key that the provider gives is the name of a tenant of its own.
+    /// The tenant by all whom an event concerns.
     #[must_use]
-    pub fn of(tenants: &'a Tenants) -> Self {
-        match tenants.keys.as_slice() {
-            _ if tenants.mixed() => Self::Mixed,
-            [one, ..] => Self::One(one),
-            [] if tenants.others => Self::Unknown,
-            [] => Self::None,
+    pub fn of(parties: &Parties<'a>) -> Self {
+        match (parties.iter().next(), parties.len()) {
+            (None, _) | (Some(Party::Nobody(_)), 1) => Self::None,
+            (Some(Party::Known(tenant)), 1) => Self::One(tenant.name()),
+            (Some(Party::Unknown(_)), 1) => Self::Unknown,
+            (Some(_), _) => Self::Mixed,
         }
     }
 }

@@ -17,8 +17,9 @@ use http::{HeaderValue, StatusCode};
 use crate::admission::{Ranges, Rules};
 use crate::event::{Dedup, Selectors};
 use crate::journal::Target;
-use crate::metrics::{Routed, SourceMetrics};
+use crate::metrics::{Routed, SourceMetrics, TenantMetrics};
 use crate::route::{SourceId, Table};
+use crate::tenant;
 use crate::verify::Verifier;
 
 pub mod router;
@@ -45,6 +46,8 @@ pub struct Source {
     pub selectors: Selectors,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
+    /// Whose its events are, and how many of them.
+    pub tenants: Tenants,
     /// Who must hear its events, as the journal takes it.
     pub table: Table<Arc<[Target]>>,
     /// What counts its events by the rule of the table that decided.
@@ -55,6 +58,23 @@ pub struct Source {
     pub ack: Ack,
     /// What it counts.
     pub metrics: Arc<SourceMetrics>,
+}
+
+/// Whose the events of a source are. The default one knows nobody and holds nobody up.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    /// Finds and charges them.
+    pub door: tenant::Door,
+    /// What the provider of a refused event is answered.
+    pub refusal: StatusCode,
+    /// What is counted of them, by [`tenant::Party::label`]; shared by all sources.
+    pub metrics: Arc<[Arc<TenantMetrics>]>,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        Self { door: tenant::Door::default(), refusal: StatusCode::TOO_MANY_REQUESTS, metrics: Arc::default() }
+    }
 }
 
 /// How fast a request's body must arrive. How long it may be stands in the source's admission rules.
@@ -163,6 +183,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// By [`ListenerId`].
     pub listeners: Vec<Listener>,
+    /// All tenants; the next configuration goes on with their buckets.
+    pub tenants: tenant::Table,
 }
 
 impl Snapshot {

@@ -16,11 +16,12 @@ use crate::config::provider::Answer;
 use crate::config::{self, Config};
 use crate::dedup::{Entry as Remembered, Window};
 use crate::deliver;
-use crate::ingress::{Ingress, OUTCOMES};
+use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
 use crate::journal::{Disk, Journal, Lane, OpenError, Report, Storage, Target, Writer};
 use crate::metrics::{DestinationMetrics, Metrics};
 use crate::route::{Rule, SourceId, Table, Then};
-use crate::snapshot::{Entry, Listener, Replies, Reply, Router, Shared, Snapshot, Source};
+use crate::snapshot::{Entry, Listener, Replies, Reply, Router, Shared, Snapshot, Source, Tenants};
+use crate::tenant;
 
 /// A destination's lane and what belongs to it.
 pub(super) type Started = (Arc<deliver::Destination>, Lane, Arc<DestinationMetrics>);
@@ -76,7 +77,7 @@ impl Assembly {
             accepted: entry.accepted,
             seq: entry.seq,
         }));
-        let snapshot = Shared::new(snapshot(config, &journal, &metrics)?);
+        let snapshot = Shared::new(snapshot(config, &journal, &metrics, clock.now())?);
         let admission = Admission::new(config.admission);
         let ingress = Arc::new(Ingress::new(snapshot, admission, window, journal.clone(), clock.clone(), &metrics));
         let mut starts = Vec::new();
@@ -151,11 +152,18 @@ fn destination_id(journal: &Journal, name: &str) -> Result<u32, AppError> {
     journal.destination(name).ok_or_else(|| AppError::Assembly(format!("the journal does not know destination {name}")))
 }
 
-fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics) -> Result<Snapshot, AppError> {
+fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics, now: Timestamp) -> Result<Snapshot, AppError> {
     let rules = rules(config, journal)?;
+    let tenants = tenant::Table::build(&config.tenants.spec, None, now);
+    let counted: Arc<[_]> = tenants.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let mut sources = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
-        sources.push(Arc::new(compiled(source, journal, metrics, &rules, &config.routes)?));
+        let tenants = Tenants {
+            door: tenants.door(&source.name, source.tenancy.named, source.tenancy.manner),
+            refusal: status(source.tenancy.refusal)?,
+            metrics: Arc::clone(&counted),
+        };
+        sources.push(Arc::new(compiled(source, journal, metrics, &rules, &config.routes, tenants)?));
     }
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for (place, listener) in config.listeners.iter().enumerate() {
@@ -175,7 +183,7 @@ fn snapshot(config: &Config, journal: &Journal, metrics: &Metrics) -> Result<Sna
             router,
         });
     }
-    Ok(Snapshot { generation: 1, listeners })
+    Ok(Snapshot { generation: 1, listeners, tenants })
 }
 
 fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {
@@ -208,6 +216,7 @@ fn compiled(
     metrics: &Metrics,
     rules: &[Rule<Arc<[Target]>>],
     routes: &[config::Route],
+    tenants: Tenants,
 ) -> Result<Source, AppError> {
     let id = source_id(journal, &source.name)?;
     let too_much = |error: &dyn std::error::Error| AppError::Assembly(format!("routes of {}: {error}", source.name));
@@ -224,6 +233,7 @@ fn compiled(
         selectors,
         dedup: source.dedup,
         routed: metrics.routed(&source.name, &labels),
+        tenants,
         table,
         replies: Replies {
             success: reply(&source.built.answers.success)?,
@@ -234,8 +244,14 @@ fn compiled(
     })
 }
 
+fn status(status: u16) -> Result<StatusCode, AppError> {
+    StatusCode::from_u16(status).map_err(|_| AppError::Assembly(format!("{status} is no status")))
+}
+
 fn reply(answer: &Answer) -> Result<Reply, AppError> {
-    let status = StatusCode::from_u16(answer.status)
-        .map_err(|_| AppError::Assembly(format!("{} is no status", answer.status)))?;
-    Ok(Reply { status, content_type: answer.content_type.map(HeaderValue::from_static), body: answer.body.clone() })
+    Ok(Reply {
+        status: status(answer.status)?,
+        content_type: answer.content_type.map(HeaderValue::from_static),
+        body: answer.body.clone(),
+    })
 }

@@ -16,12 +16,14 @@ use crate::metrics::{JournalMetrics, Metrics, seconds};
 pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, readiness: &Arc<Readiness>) {
     let (journal, ingress, clock) = (assembly.journal.clone(), Arc::clone(&assembly.ingress), assembly.clock.clone());
     let (figures, house) = (metrics.journal(), metrics.house());
+    let unknown_tenants = metrics.unknown_tenants();
     let (destinations, readiness) = (assembly.destinations.clone(), Arc::clone(readiness));
     metrics.before_scrape(move || {
         let (health, now) = (journal.health(), clock.now());
         of_the_journal(&figures, &health);
         figures.dedup_window.set(signed(ingress.dedup_window(now).as_secs()));
         house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
+        unknown_tenants.set(signed(ingress.unknown_tenants(now) as u64));
         house.panics.set(signed(drain::panics()));
         house.ready.set(i64::from(readiness.objections().is_empty()));
         for (name, destination) in &destinations {

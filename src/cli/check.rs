@@ -22,6 +22,8 @@ use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader, Hops};
 use crate::verify::Algorithm;
 
+mod tenants;
+
 /// Width of the column of names.
 const NAMES: usize = 14;
 
@@ -54,6 +56,7 @@ pub(super) fn text(
     for source in &config.sources {
         sources(config, source, out)?;
     }
+    tenants::text(config, out)?;
     head(out, "Destinations")?;
     for destination in &config.destinations {
         destinations(config, destination, out)?;
@@ -149,6 +152,9 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         &format!("hears: {} {ack}, {} if it is not proven{within}", answers.success.status, answers.reject.status),
     )?;
     more(out, &format!("when refused: {}", refused(source)))?;
+    if source.tenancy.named {
+        more(out, &format!("over a tenant's rate: {}", tenants::over(source)))?;
+    }
     let body = &source.body;
     let limits = format!(
         "takes: {}, bodies up to {} within {}, at least {}/s after {}",

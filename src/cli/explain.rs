@@ -310,7 +310,7 @@ fn named(config: &Config, route: &Route) -> String {
 fn tenant(told: &Told<'_>) -> String {
     match told.tenant() {
         Tenant::None => "none: nobody's in particular".to_owned(),
-        Tenant::Unknown => "unknown: a part of the event does not say whose it is".to_owned(),
+        Tenant::Unknown => "unknown: nobody of the configuration has its key".to_owned(),
         Tenant::One(name) => name.to_owned(),
         Tenant::Mixed => format!("several together: {}", told.glimpse.tenants.keys.join(", ")),
     }

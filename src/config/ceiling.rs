@@ -13,6 +13,7 @@ use crate::dedup::Window;
 use crate::ingress;
 use crate::journal::cost;
 use crate::listen::Limits;
+use crate::tenant::{Table, Unknown};
 
 /// The program itself and its threads: what an idle process takes.
 const PROGRAM: u64 = 24 << 20;
@@ -108,6 +109,7 @@ pub fn memory(config: &Config) -> Vec<Term> {
         let how = format!("{ranges} ranges of {}", super::show_size(RANGE));
         sum.add("address lists", how, ranges.saturating_mul(RANGE));
     }
+    tenants(config, &mut sum);
     for destination in &config.destinations {
         destination_terms(config, destination, record, &mut sum);
     }
@@ -129,6 +131,21 @@ struct Sum(Vec<Term>);
 impl Sum {
     fn add(&mut self, what: &str, how: String, bytes: u64) {
         self.0.push(Term { what: what.to_owned(), how, bytes });
+    }
+}
+
+fn tenants(config: &Config, sum: &mut Sum) {
+    let spec = &config.tenants.spec;
+    let (named, keys) = (spec.tenants.len() as u64, config.tenants.keys() as u64);
+    if named > 0 {
+        let further = keys.saturating_sub(named) * Table::KEY_BYTES as u64;
+        let bytes = (named * Table::TENANT_BYTES as u64).saturating_add(further);
+        sum.add("tenants", format!("{named} with {keys} keys and their buckets"), bytes);
+    }
+    if spec.unknown.is_some() {
+        let (most, each) = (spec.unknown_max as u64, Unknown::ENTRY_BYTES as u64);
+        let how = format!("{most} buckets of {}", super::show_size(each));
+        sum.add("unknown tenants", how, most.saturating_mul(each));
     }
 }
 

@@ -12,6 +12,7 @@ use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader};
+use crate::tenant::Mode;
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -69,6 +70,13 @@ impl Word for HandOver {
     const FORM: &'static str = "`stored` or `verified`";
     fn read(text: &str) -> Result<Self, String> {
         choose(text, &[("stored", Self::Stored), ("verified", Self::Verified)])
+    }
+}
+
+impl Word for Mode {
+    const FORM: &'static str = "`shape` or `refuse`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("shape", Self::Shape), ("refuse", Self::Refuse)])
     }
 }
 

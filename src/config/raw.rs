@@ -17,6 +17,7 @@ use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, S
 use super::units::Rate;
 use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader};
+use crate::tenant::Mode;
 
 /// A named section: the name with its place, and what stands below it.
 pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
@@ -37,6 +38,46 @@ pub(crate) struct File {
     pub(crate) route: Vec<At<Route>>,
     pub(crate) route_default: Option<At<RouteDefault>>,
     pub(crate) test: Vec<At<Test>>,
+    pub(crate) tenants: Tenants,
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// A file of tenants.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TenantsFile {
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// What holds for all tenants, and for those that have no section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenants {
+    pub(crate) directory: Option<Said<String>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) quota: Quota,
+    pub(crate) unknown: Option<At<u32>>,
+    pub(crate) labels: Option<At<u32>>,
+}
+
+/// How much may wait of a tenant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Quota {
+    pub(crate) events: Option<At<u32>>,
+    pub(crate) size: Option<Said<Size>>,
+    pub(crate) delay: Option<Said<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenant {
+    pub(crate) keys: BTreeMap<toml::Spanned<String>, At<Vec<Said<String>>>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) over: Option<Said<Mode>>,
+    pub(crate) quota: Quota,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,6 +186,7 @@ pub(crate) struct Source {
     pub(crate) ack: Option<Said<Ack>>,
     pub(crate) dedup: Option<At<bool>>,
     pub(crate) expect_every: Option<Said<Duration>>,
+    pub(crate) over: Option<Said<Mode>>,
     pub(crate) limits: SourceLimits,
 }
 

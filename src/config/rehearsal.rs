@@ -22,6 +22,7 @@ use crate::ingress::Rejection;
 use crate::route::{Facts, Table, Tenant};
 use crate::select;
 use crate::snapshot::{Entry, Pattern, Router};
+use crate::tenant;
 use crate::verify::{Challenge, Verdict, VerifyError};
 
 /// A request to be tried.
@@ -72,6 +73,8 @@ pub enum End<'c> {
 pub struct Told<'c> {
     /// What it says.
     pub glimpse: Glimpse,
+    /// Who finds whom it concerns.
+    door: tenant::Door,
     /// The id that an event would have; `None` where it would be random.
     pub id: Option<EventId>,
     /// The routes of its source that come before the one that decides, and do not match.
@@ -86,7 +89,7 @@ impl Told<'_> {
     /// Whose event it is.
     #[must_use]
     pub fn tenant(&self) -> Tenant<'_> {
-        Tenant::of(&self.glimpse.tenants)
+        Tenant::of(&self.door.parties(&self.glimpse.tenants))
     }
 }
 
@@ -164,7 +167,10 @@ fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Req
     let credential = source.built.verifier.credential();
     let facts = SourceFacts { name: &source.name, rest, credential, dedup: source.dedup };
     let glimpse = Glimpse::read(&facts, &selectors, request);
-    let decided = table.resolve(&Facts::glimpsed(&glimpse, Tenant::of(&glimpse.tenants))).rule();
+    let tenants = tenant::Table::build(&config.tenants.spec, None, Timestamp::ZERO);
+    let door = tenants.door(&source.name, source.tenancy.named, source.tenancy.manner);
+    let tenant = Tenant::of(&door.parties(&glimpse.tenants));
+    let decided = table.resolve(&Facts::glimpsed(&glimpse, tenant)).rule();
     let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
     let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
     let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
@@ -173,7 +179,7 @@ fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Req
     let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
     let to = to.collect();
     let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
-    Some(Told { id, passed, route, to, glimpse })
+    Some(Told { id, passed, route, to, glimpse, door })
 }
 
 fn url(to: &Destination, rest: &str, query: &str) -> Option<String> {

@@ -23,6 +23,7 @@ use super::proof::Proofs;
 use super::provider::{Built, Retries, Survival};
 use super::raw;
 use super::said::{AddressesSaid, At, Said};
+use super::tenants::{Tenancy, tenancy};
 
 /// A source, but for what only the running house knows: the journal's ids and the metrics.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Source {
     pub dedup: Dedup,
     /// Silence for longer than this is an alarm; `None` where nothing is expected.
     pub expect_every: Option<Duration>,
+    /// What happens to events over their tenant's rate.
+    pub tenancy: Tenancy,
 }
 
 /// Largest body if nothing is said, in bytes.
@@ -101,6 +104,7 @@ pub(crate) fn build(
         // Who is not on the list that proves callers is turned away before anything is read.
         let list = addresses.as_ref().or(shown.addresses.as_ref());
         rules.addresses = list.map(|list| list.ranges.clone());
+        let tenancy = tenancy(building, name.get_ref(), raw.over.as_ref(), &proof);
         let source = Source {
             name: name.get_ref().as_str().into(),
             on,
@@ -115,6 +119,7 @@ pub(crate) fn build(
             ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
+            tenancy,
         };
         sources.push(source);
     }

@@ -9,6 +9,7 @@ use super::*;
 
 mod hangups;
 mod rooms;
+mod tenants;
 mod trouble;
 
 use rooms::{BODY_MAX, PEER, Rooms, SECRET, bare, event, signed, text};

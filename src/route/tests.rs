@@ -1,6 +1,9 @@
 use crate::select::{Captures, Glob, Place, Plan, Question, Request, Shape, Spot};
 
 use super::*;
+use crate::clock::Timestamp;
+use crate::event::Tenants;
+use crate::tenant;
 
 mod naive;
 mod sense;
@@ -295,19 +298,41 @@ fn what_a_rule_gives_is_shared() {
     assert!(Arc::ptr_eq(resolved, &targets));
 }
 
+/// For tests of what routes do with tenants: each key is the name of a tenant of its own.
+fn by_keys(tenants: &Tenants) -> Tenant<'_> {
+    match tenants.keys.as_slice() {
+        _ if tenants.mixed() => Tenant::Mixed,
+        [one, ..] => Tenant::One(one),
+        [] if tenants.others => Tenant::Unknown,
+        [] => Tenant::None,
+    }
+}
+
 #[test]
 fn keys_make_tenants() {
+    let source: Arc<str> = "whatsapp".into();
+    let keys = ["1", "2"].map(|key| (Arc::clone(&source), Arc::from(key)));
+    let acme = tenant::Configured { name: "acme".into(), keys: keys.to_vec(), limits: None, over: None };
+    let spec = tenant::Spec { tenants: vec![acme], ..tenant::Spec::default() };
+    let table = tenant::Table::build(&spec, None, Timestamp::ZERO);
+    let named = table.door(&source, true, tenant::Manner::default());
+    let nameless = table.door(&source, false, tenant::Manner::default());
     let of = |keys: &[&str], others| Tenants { keys: keys.iter().map(|key| Box::from(*key)).collect(), others };
     for (tenants, expected) in [
+        (of(&["1"], false), Tenant::One("acme")),
+        (of(&["1", "2"], false), Tenant::One("acme")),
+        (of(&["3"], false), Tenant::Unknown),
+        (of(&["acme"], false), Tenant::Unknown),
+        (of(&[], true), Tenant::None),
         (of(&[], false), Tenant::None),
-        (of(&[], true), Tenant::Unknown),
-        (of(&["1"], false), Tenant::One("1")),
         (of(&["1"], true), Tenant::Mixed),
-        (of(&["1", "2"], false), Tenant::Mixed),
-        (of(&["1", "2"], true), Tenant::Mixed),
+        (of(&["1", "3"], false), Tenant::Mixed),
+        (of(&["3", "4"], false), Tenant::Mixed),
+        (of(&["1", "2", "3"], true), Tenant::Mixed),
     ] {
-        assert_eq!(Tenant::of(&tenants), expected, "{tenants:?}");
+        assert_eq!(Tenant::of(&named.parties(&tenants)), expected, "{tenants:?}");
     }
+    assert_eq!(Tenant::of(&nameless.parties(&of(&[], false))), Tenant::None);
 }
 
 #[test]

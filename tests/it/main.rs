@@ -22,4 +22,5 @@ mod retry;
 mod routes;
 mod slow;
 mod story;
+mod tenants;
 mod tidy;

@@ -94,15 +94,18 @@ from = ["github"]
 when = {{ kind = {{ in = ["ping", "star"] }} }}
 discard = true
 
+[tenant.acme]
+keys = {{ whatsapp = ["1"] }}
+
 [[route]]
 name = "acme"
 from = ["whatsapp"]
-when = {{ tenant = "1" }}
+when = {{ tenant = "acme" }}
 to = ["kind"]
 
 [[route]]
 from = ["whatsapp"]
-when = {{ not = {{ tenant = "1" }} }}
+when = {{ not = {{ tenant = "acme" }} }}
 to = ["pointer"]
 
 [[route]]

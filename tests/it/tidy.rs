@@ -133,7 +133,7 @@ fn an_import_points_up_the_page() {
 #[test]
 fn doors_within_the_order_stay_closed() {
     let corridors = ["ingress", "listen", "deliver", "admin"];
-    let pure = ["select", "admission", "verify", "event", "dedup", "retry", "route"];
+    let pure = ["select", "admission", "verify", "event", "dedup", "tenant", "retry", "route"];
     let mut complaints = Complaints::new();
     for source in sources().iter().filter(|source| !source.is_test) {
         let room = source.room();
@@ -163,6 +163,7 @@ fn a_dependency_has_one_room() {
         ("arc_swap::", &["snapshot", "listen"]),
         ("clap::", &["cli", "main.rs"]),
         ("crc32c::", &["journal"]),
+        ("dashmap::", &["tenant"]),
         ("httparse::", &["deliver/answer"]),
         ("hyper::", &["ingress", "listen", "admin", "cli"]),
         ("ipnet::", &["admission", "config"]),

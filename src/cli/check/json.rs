@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{confidence, names, proof, secrets};
+use super::{confidence, names, proof, secrets, tenants};
 use crate::config::ceiling::{self, Load};
 use crate::config::{
     AddressList, Addresses, Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source,
@@ -31,6 +31,7 @@ pub(in crate::cli) fn json(config: &Config, (load, tests): (Load, usize), out: &
         "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
         "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),
         "routes": config.routes.iter().map(|route| json_route(config, route)).collect::<Vec<_>>(),
+        "tenants": tenants::json(config),
         "journal": {
             "directory": path(&config.store.directory),
             "size_bytes": config.store.options.size,
@@ -140,6 +141,7 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "body_bytes": source.rules.body_max,
         "proven_addresses": source.shown.addresses.as_ref().map(json_addresses),
         "addresses": source.addresses.as_ref().map(json_addresses),
+        "over_a_tenants_rate": source.tenancy.named.then(|| tenants::over(source)),
     })
 }
 

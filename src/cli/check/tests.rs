@@ -201,3 +201,54 @@ fn machines_read_problems_with_their_place() {
     assert_eq!(problem["here"], "did you mean `essential`?");
     assert!(problem["what"].as_str().unwrap().contains("`esential`"));
 }
+
+const TENANTS: &str = r#"
+[tenants]
+rate = "50/s"
+[tenant.acme]
+keys = { github = ["1", "2"] }
+rate = "30/m"
+over = "refuse"
+[tenant.bolt]
+keys = { github = ["3"] }
+quota = { events = 7 }
+"#;
+
+#[test]
+fn tenants_are_told_with_their_limits_and_what_happens_over_them() {
+    let free = printed(TEXT);
+    assert!(!free.contains("Tenants") && !free.contains("  tenants: "), "{free}");
+    let text = printed(&format!("{TEXT}{TENANTS}"));
+    for line in [
+        "(all)          2 with 3 keys, 0 files beside the configuration\n",
+        "(unknown)      each 50/s, 250 at once; 1000 events, 16MiB and 5m may wait; beyond 10000 of them the rest shares",
+        "acme           30/m, 2 at once; 1000 events, 16MiB and 5m may wait; what is over it is refused; 2 keys",
+        "bolt           50/s, 250 at once; 7 events, 16MiB and 5m may wait; 1 keys",
+        "over a tenant's rate: delivered later, and beyond the quota at once (an event that is refused may be lost)",
+        "tenants: 2 with 3 keys and their buckets",
+        "unknown tenants: 10000 buckets of 160B",
+        "danger: events of tenant `acme` over its rate are refused, and may be lost",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+    assert_eq!(text.matches("over a tenant's rate:").count(), 1, "a source that names no tenants has none:\n{text}");
+    let many: String = (0..30).map(|n| format!("[tenant.t{n:02}]\nkeys = {{ github = [\"k{n}\"] }}\n")).collect();
+    let text = printed(&format!("{TEXT}{many}[tenants]\nlabels = 5\n"));
+    assert!(text.contains("30 with 30 keys, 0 files beside the configuration; 5 of them counted by name"), "{text}");
+    assert!(text.contains("t19 ") && !text.contains("t20 ") && text.contains("and 10 more"), "{text}");
+    assert!(text.contains("whoever has no section sends as much as they like"), "{text}");
+}
+
+#[test]
+fn machines_read_of_tenants_too() {
+    let mut out = Vec::new();
+    json(&build(&format!("{TEXT}{TENANTS}")).unwrap(), (LOAD, 0), &mut out).unwrap();
+    let told: Value = serde_json::from_slice(&out).unwrap();
+    let tenants = &told["tenants"];
+    assert_eq!((&tenants["count"], &tenants["unknown"]["limits"]["rate"]), (&Value::from(2), &Value::from("50/s")));
+    assert_eq!((&tenants["named"][0]["over"], &tenants["named"][1]["over"]), (&Value::from("refuse"), &Value::Null));
+    assert_eq!(tenants["named"][1]["limits"]["quota_events"], 7);
+    assert!(
+        told["sources"][0]["over_a_tenants_rate"].is_string() && told["sources"][1]["over_a_tenants_rate"].is_null()
+    );
+}

@@ -65,9 +65,15 @@ from = ["github"]
 when = { kind = "ping" }
 discard = true
 
+[tenant.first]
+keys = { meta = ["1"] }
+
+[tenant.acme]
+keys = { github = ["acme"] }
+
 [[route]]
 from = ["meta"]
-when = { tenant = "1" }
+when = { tenant = "first" }
 to = ["crm"]
 
 [[route]]
@@ -191,10 +197,10 @@ fn what_proves_a_request_is_not_shown() {
 fn a_batch_of_several_tenants_and_a_tenant_are_led_apart() {
     let stage = Stage::set();
     for (name, body, tenant, route) in [
-        ("one", r#"{"entry":[{"id":"1"},{"id":"1"}]}"#, "tenant         1", "route          4 ("),
+        ("one", r#"{"entry":[{"id":"1"},{"id":"1"}]}"#, "tenant         first", "route          4 ("),
         ("two", r#"{"entry":[{"id":"1"},{"id":"2"}]}"#, "several together: 1, 2", "route          batches ("),
-        ("other", r#"{"entry":[{"id":"2"}]}"#, "tenant         2", "route          none matches"),
-        ("nobody", "{}", "tenant         unknown", "route          none matches"),
+        ("other", r#"{"entry":[{"id":"2"}]}"#, "tenant         unknown", "route          none matches"),
+        ("nobody", "{}", "tenant         none", "route          none matches"),
     ] {
         let body = stage.write(name, body.as_bytes());
         check(&stage, &["--source", "meta", "--body", &body], &[tenant, route]);

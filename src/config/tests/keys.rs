@@ -238,6 +238,7 @@ fn stage() -> Stage {
         let bytes = std::fs::read(stage.path().join("tls").join(from)).unwrap();
         stage.write(&format!("tls/{name}"), 0o600, &bytes);
     }
+    stage.write("tenants.d/more.toml", 0o644, b"[tenant.bolt]\nkeys = { github = [\"40021988\"] }\n");
     stage
 }
 
@@ -324,6 +325,14 @@ url = "http://10.0.0.12/hooks/*"
     let (one, other) = (&said.sources[0], &least.sources[0]);
     assert_eq!((&one.name, one.ack, one.dedup, one.body), (&other.name, other.ack, other.dedup, other.body));
     assert_eq!((one.rules.body_max, &one.rules.addresses), (other.rules.body_max, &other.rules.addresses));
+    assert_eq!(one.tenancy.manner, other.tenancy.manner);
+    let (spec, without) = (&said.tenants.spec, &least.tenants.spec);
+    assert_eq!((spec.unknown_max, spec.labels), (without.unknown_max, without.labels));
+    let names: Vec<&str> = spec.tenants.iter().map(|tenant| &*tenant.name).collect();
+    assert_eq!((names, without.unknown), (vec!["acme", "bolt"], None));
+    let rate_alone = EXAMPLE.replace("\nburst = 250\n", "\n").replace(&quota("tenants", "1000", "16MiB", "5m"), "");
+    assert_ne!(rate_alone.len(), EXAMPLE.len() - "burst = 250\n".len(), "the quota is not there as expected");
+    assert_eq!(build(&stage, &rate_alone).tenants.spec.unknown, spec.unknown);
     let internal = |config: &Config| {
         let found = config.destinations.iter().find(|known| &*known.plan.name == "crm-internal").unwrap();
         let mut plan = found.plan.clone();
@@ -332,6 +341,10 @@ url = "http://10.0.0.12/hooks/*"
         format!("{plan:?} {:?}", found.journal)
     };
     assert_eq!(internal(&said), internal(&least));
+}
+
+fn quota(section: &str, events: &str, size: &str, delay: &str) -> String {
+    format!("[{section}.quota]\nevents = {events}\nsize = \"{size}\"\ndelay = \"{delay}\"\n")
 }
 
 #[test]

@@ -67,14 +67,18 @@ impl Stage {
             let name = provider.file_name().unwrap().to_str().unwrap();
             stage.write(&format!("providers/{name}"), 0o644, &fs::read(&provider).unwrap());
         }
+        for tenants in configurations(&cases("tenants-bad.d")) {
+            let name = tenants.file_name().unwrap().to_str().unwrap();
+            stage.write(&format!("tenants-bad.d/{name}"), 0o644, &fs::read(&tenants).unwrap());
+        }
         stage
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::config) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
+    pub(in crate::config) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -82,7 +86,7 @@ impl Stage {
     }
 
     /// Builds a text as if it stood on the stage under this name.
-    pub(super) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+    pub(in crate::config) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
         self.build_where(name, text, u64::MAX, "")
     }
 

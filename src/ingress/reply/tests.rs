@@ -25,6 +25,7 @@ fn table() -> Vec<(Rejection, u16, Option<u32>, bool)> {
         (Rejection::Broken, 400, None, true),
         (Rejection::Closing, 503, Some(5), true),
         (Rejection::Twin, 503, Some(1), false),
+        (Rejection::OverRate { retry_after: Duration::from_millis(1_001) }, 429, Some(2), false),
         (Rejection::NotTaken(Refused::Busy), 503, Some(1), false),
         (Rejection::NotTaken(Refused::Full), 503, Some(30), false),
         (Rejection::NotTaken(Refused::TooLarge { max: 7 }), 413, None, false),

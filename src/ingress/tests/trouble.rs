@@ -101,7 +101,7 @@ impl File for FlakyFile {
     }
 }
 
-fn rooms(options: Options) -> (Rooms, Arc<AtomicU32>) {
+pub(super) fn rooms(options: Options) -> (Rooms, Arc<AtomicU32>) {
     let storage = Flaky::default();
     let failures = Arc::clone(&storage.failures);
     let rooms = Rooms::with(Arc::new(storage), options, admission::Limits::default());

@@ -191,7 +191,9 @@ impl State {
                 return Fetched::Early;
             }
             self.owed.take(seq);
-            return Fetched::Taken(Taken::Delivery(stored.delivery(candidate.attempts, candidate.slotless)));
+            // When its group was looked at before its own time, it was put off and not handed out.
+            let slotless = candidate.slotless.filter(|before| *before >= not_before);
+            return Fetched::Taken(Taken::Delivery(stored.delivery(candidate.attempts, slotless)));
         }
         if self.reading_late || seq > shared.durable.load(Ordering::Acquire) {
             return Fetched::Nothing;

@@ -152,7 +152,7 @@ impl Asked {
         };
         let source = SourceFacts { name: SOURCE, rest: "", credential: &Credential::NONE, dedup: Dedup::On };
         let glimpse = Glimpse::read(&source, &selectors, &request);
-        let resolved = table.resolve(&Facts::glimpsed(&glimpse, Tenant::of(&glimpse.tenants)));
+        let resolved = table.resolve(&Facts::glimpsed(&glimpse, by_keys(&glimpse.tenants)));
         let targets = match resolved {
             Resolved::To { targets, .. } => Some(targets.to_vec()),
             Resolved::Discard { .. } | Resolved::Nowhere => None,

@@ -44,9 +44,12 @@ from = ["github"]
 when = { query = "dry", exists = true }
 discard = true
 
+[tenant.first]
+keys = { meta = ["1"] }
+
 [[route]]
 from = ["meta"]
-when = { tenant = "1" }
+when = { tenant = "first" }
 to = ["crm"]
 
 "#;
@@ -78,9 +81,9 @@ fn what_is_so_holds() {
         (PUSH, "{ discard = false }"),
         (DRY, r#"{ route = "2", discard = true, to = [], kind = "" }"#),
         (DRY, "{ route = 2 }"),
-        (ONE, r#"{ tenant = "1", route = 3, to = ["crm"] }"#),
+        (ONE, r#"{ tenant = "first", route = 3, to = ["crm"] }"#),
         (BATCH, r#"{ tenant = "mixed", route = "none", to = [], discard = false }"#),
-        (NOBODY, r#"{ tenant = "unknown", route = "none" }"#),
+        (NOBODY, r#"{ tenant = "none", route = "none" }"#),
         (NOWHERE, "{ status = 404 }"),
         (r#"{ source = "github", method = "PUT" }"#, "{ status = 405 }"),
         (r#"{ source = "meta", method = "GET" }"#, "{ status = 401 }"),
@@ -105,7 +108,7 @@ fn what_is_not_so_is_told_where_it_stands() {
         (PUSH, "{ discard = true }", "expects discard = true", "it is stored"),
         (DRY, "{ discard = false }", "expects discard = false", "it is discarded"),
         (PUSH, "{ status = 202 }", "expects status 202", "it is answered 200"),
-        (BATCH, r#"{ tenant = "1" }"#, "expects tenant `1`", "it is `mixed`"),
+        (BATCH, r#"{ tenant = "first" }"#, "expects tenant `first`", "it is `mixed`"),
         (BATCH, r#"{ to = ["crm"] }"#, "expects destinations `crm`", "they are none"),
         (NOWHERE, "{ status = 200 }", "expects status 200", "it is answered 404: no source has this host and path"),
         (NOWHERE, r#"{ kind = "push" }"#, "expects an event", "it is answered 404: no source has this host and path"),
@@ -142,7 +145,7 @@ fn every_failure_of_every_test_is_told() {
     let config = config(&text).unwrap();
     let report = config.try_tests().unwrap_err();
     assert_eq!(report.problems().len(), 4, "{report}");
-    assert!(report.problems()[0].title().contains("`in line 44`"), "{report}");
+    assert!(report.problems()[0].title().contains("`in line 47`"), "{report}");
     assert!(!report.to_string().contains("open-sesame"), "{report}");
 }
 
@@ -152,7 +155,7 @@ fn a_body_stands_in_a_file() {
     let path = directory.path().join("body.json");
     std::fs::write(&path, r#"{"entry":[{"id":"1"}]}"#).unwrap();
     let request = |path: &Path| format!("{{ source = \"meta\", body-file = \"{}\" }}", path.display());
-    assert!(report(&request(&path), r#"{ tenant = "1" }"#).is_none());
-    let missing = report(&request(&directory.path().join("none")), r#"{ tenant = "1" }"#).unwrap();
+    assert!(report(&request(&path), r#"{ tenant = "first" }"#).is_none());
+    let missing = report(&request(&directory.path().join("none")), r#"{ tenant = "first" }"#).unwrap();
     assert!(missing.to_string().contains("there is no such file"), "{missing}");
 }
