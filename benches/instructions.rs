@@ -1,7 +1,12 @@
 //! Runs one thing a given number of times, so that an instruction counter can be held to it where wall time is noise:
 //! `benches/instructions` runs this twice under callgrind and divides the difference.
+//!
+//! The environment says what (`WHAT`: nothing for accepted events, `store` for events put straight into the journal,
+//! `deliver` for the same and their delivery) and how often (`TIMES`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on says so by ending")]
 
+#[path = "support/deliveries.rs"]
+mod deliveries;
 #[path = "support/rooms.rs"]
 mod rooms;
 
@@ -11,10 +16,23 @@ use std::task::{Context, Waker};
 use porteiro::journal::Step;
 use porteiro::snapshot::ListenerId;
 
-/// As many accepted events as the environment's `TIMES` says; once where it says nothing.
+/// As often as the environment's `TIMES` says; once where it says nothing.
 fn main() {
-    #[expect(clippy::disallowed_methods, reason = "the amount of a bench, not a secret")]
-    let times: u64 = std::env::var("TIMES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let times: u64 = said("TIMES").and_then(|text| text.parse().ok()).unwrap_or(1);
+    match said("WHAT").as_deref() {
+        None => accept(times),
+        Some("store") => deliveries::run(times, true),
+        Some("deliver") => deliveries::run(times, false),
+        Some(other) => panic!("{other} is nothing that is counted here"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the amount of a bench, not a secret")]
+fn said(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn accept(times: u64) {
     let directory = tempfile::tempdir().unwrap();
     let (assembly, mut writer) = rooms::rooms(directory.path());
     for number in 0..times {

@@ -3,9 +3,10 @@
 //! Asked before the body is read, cheapest question first: method, declared length, address, refusals of that address,
 //! bytes in flight.
 //!
-//! Promises: memory for addresses is bounded and set aside at start; an address is charged by refusals only, so that
-//! nobody who proves what they send is ever slowed down by this room; IPv6 callers are counted by /64, IPv4-mapped
-//! ones as IPv4; bytes in flight never exceed their limit and come back when the [`Permit`] is dropped.
+//! Promises: memory for addresses is bounded and set aside at start; an address is charged by refusals only, and what is
+//! proven counts against nobody; IPv6 callers are counted by /64, IPv4-mapped ones as IPv4; bytes in flight never exceed
+//! their limit, those of one caller who has proven nothing yet not their share of it, and come back when the [`Permit`]
+//! is dropped.
 //!
 //! Must not know: sockets, sources, or what was refused.
 
@@ -28,14 +29,22 @@ use budget::Budget;
 pub use budget::Permit;
 use refusals::Refusals;
 
-/// Most bytes that are set aside for a body of which nothing has come yet, however long it is said to be.
+/// Most bytes that are set aside for a body when its first byte comes, however long it is said to be.
 pub const AHEAD: u64 = 64 * 1024;
+
+/// What is set aside to count what callers have in flight unproven, in bytes.
+pub const SHARES: u64 = budget::SHARES;
+
+/// What is set aside for each address whose refusals are remembered, in bytes.
+pub const ADDRESS: u64 = refusals::ADDRESS;
 
 /// The limits of [`Admission`], for the whole process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Most body bytes in flight at once: being read, or stored and not yet released by the journal.
     pub in_flight_max: u64,
+    /// Most of them that one caller may have in flight and not proven yet; one body alone is always let in.
+    pub in_flight_share: u64,
     /// Refusals an address may collect at once.
     pub refusals_burst: u32,
     /// One refusal is forgiven after this long.
@@ -48,6 +57,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             in_flight_max: 64 * 1024 * 1024,
+            in_flight_share: 8 * 1024 * 1024,
             refusals_burst: 100,
             refusals_every: Duration::from_secs(1),
             addresses_max: 16_384,
@@ -81,13 +91,14 @@ impl Admission {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            budget: Arc::new(Budget::new(limits.in_flight_max)),
+            budget: Arc::new(Budget::new(limits.in_flight_max, limits.in_flight_share)),
             refusals: Arc::new(Refusals::new(limits.refusals_burst, limits.refusals_every, limits.addresses_max)),
         }
     }
 
-    /// May this caller send a body of the declared length (`None` where it is not declared)? Reserves that many bytes, but
-    /// never more than [`AHEAD`]: saying that much will come costs a caller nothing. The permit grows with what does.
+    /// May this caller send a body of the declared length (`None` where it is not declared)? Nothing is set aside before a
+    /// byte of it comes, and then never more than [`AHEAD`]: saying that much will come costs a caller nothing. The permit
+    /// grows with what does.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies, cheapest question first. None of them is charged to the caller here.
@@ -108,12 +119,13 @@ impl Admission {
         if rules.addresses.as_ref().is_some_and(|list| !list.contains(client)) {
             return Err(Refusal::Address);
         }
+        let caller = address::caller(client);
         if rules.comes_again
-            && let Some(retry_after) = self.refusals.wait(address::caller(client), now)
+            && let Some(retry_after) = self.refusals.wait(caller, now)
         {
             return Err(Refusal::TooManyRefusals { retry_after });
         }
-        self.budget.permit(declared.unwrap_or(0).min(AHEAD), rules.body_max)
+        self.budget.permit(caller, declared, rules.body_max)
     }
 
     /// Charges one refusal to the caller's address.
@@ -147,6 +159,8 @@ pub enum Refusal {
     },
     /// Too many bytes are in flight.
     Busy,
+    /// Too many bytes of the same caller's are in flight and not proven yet.
+    Crowded,
 }
 
 impl Refusal {
@@ -159,6 +173,7 @@ impl Refusal {
             Self::Address => "address",
             Self::TooManyRefusals { .. } => "too_many_refusals",
             Self::Busy => "busy",
+            Self::Crowded => "crowded",
         }
     }
 }
@@ -173,6 +188,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the address was refused too often; next chance in {} s", retry_after.as_secs())
             }
             Self::Busy => f.write_str("too many bytes are in flight"),
+            Self::Crowded => f.write_str("too many bytes of the same caller are in flight"),
         }
     }
 }

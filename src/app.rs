@@ -2,7 +2,8 @@
 //!
 //! [`run`] opens the journal, binds every listener, starts the lanes and says "ready"; at SIGTERM or SIGINT it takes
 //! nothing new, finishes what is under way within the configuration's `shutdown`, has the journal checkpoint, and ends. At
-//! SIGHUP, at a word on the control socket and when a file changes it takes in the configuration anew.
+//! SIGHUP, at a word on the control socket and when a file changes it takes in the configuration anew. A supervisor that
+//! wants to know hears of it ([`notify`]), and may have passed the listening sockets ([`Passed`]).
 //!
 //! Promises: nothing listens before the journal is open, and nothing is left half started; a journal that can make nothing
 //! durable any more ends the process as a failure; a second signal ends it at once, and costs no acknowledged event.
@@ -11,7 +12,11 @@
 
 mod assembly;
 mod gauges;
+pub mod notify;
+mod pulse;
+mod readiness;
 mod reload;
+mod silence;
 mod watch;
 
 use std::fmt;
@@ -31,6 +36,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::assembly::Assembly;
+use self::notify::Notify;
+use self::pulse::Pulse;
+use self::readiness::Readiness;
 use self::reload::{Bell, Lanes, Opened, Reloader};
 use crate::admin::{Admin, Control};
 use crate::clock::Clock;
@@ -39,7 +47,7 @@ use crate::deliver;
 use crate::drain::Drain;
 use crate::journal::{Journal, OpenError, Writer};
 use crate::listen::local::{Local, LocalError};
-use crate::listen::{self, Bound, CLOSINGS, Door, Limits};
+use crate::listen::{self, Bound, CLOSINGS, Door, Limits, Passed, PassedError, Wanted};
 use crate::snapshot::ListenerId;
 
 /// The queue of connections that the system keeps before they are accepted.
@@ -77,6 +85,8 @@ pub enum AppError {
         /// Why.
         error: LocalError,
     },
+    /// What was passed to this process by whoever started it cannot be used.
+    Passed(PassedError),
     /// Certificates could not be read any more, or anything else that was in order when it was checked.
     Assembly(String),
     /// Nothing could be made durable any more.
@@ -101,6 +111,7 @@ impl fmt::Display for AppError {
                 write!(f, "failed to bind listener {listener} to {address}: {error}")
             }
             Self::Control { path, error } => write!(f, "failed to bind the control socket {}: {error}", path.display()),
+            Self::Passed(error) => write!(f, "{error}"),
             Self::Assembly(what) => f.write_str(what),
             Self::JournalFailed(error) => {
                 write!(f, "the journal can make nothing durable any more: {error}; what was acknowledged is safe")
@@ -121,9 +132,11 @@ impl std::error::Error for AppError {}
 ///
 /// [`AppError`]; after an error the process is to end as a failure.
 pub fn run(config: Config) -> Result<(), AppError> {
+    // While there is but one thread: taking the sockets over changes the environment.
+    let passed = Passed::take().map_err(AppError::Passed)?;
     let runtime = runtime().map_err(AppError::Runtime)?;
     let ended = runtime.block_on(async {
-        let house = House::open(config)?;
+        let house = House::open(config, passed)?;
         house.serve().await
     });
     // Whoever did not end in time is not waited for.
@@ -153,13 +166,18 @@ struct House {
 }
 
 impl House {
-    fn open(config: Config) -> Result<Self, AppError> {
+    fn open(config: Config, passed: Passed) -> Result<Self, AppError> {
         let clock = Clock::system();
         let (assembly, writer) = Assembly::build(&config, &clock)?;
+        let wanted =
+            config.listeners.iter().map(|known| Wanted { name: &known.name, address: known.address, any: true });
+        let window = config.metrics.map(|address| Wanted { name: "metrics", address, any: false });
+        let given = passed.assign(&wanted.chain(window).collect::<Vec<_>>()).map_err(AppError::Passed)?;
+        let mut given = given.into_iter();
         let front = Drain::new();
         let mut doors = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            let bound = bind(&listener.name, listener.address)?;
+            let bound = bind(&listener.name, listener.address, given.next().flatten())?;
             let door = Door {
                 name: Arc::clone(&listener.name),
                 tls: listener.tls.clone(),
@@ -172,7 +190,7 @@ impl House {
             doors.push((door, bound));
         }
         let window = match config.metrics {
-            Some(address) => Some((bind(&Arc::from("metrics"), address)?, address)),
+            Some(address) => Some((bind(&Arc::from("metrics"), address, given.next().flatten())?, address)),
             None => None,
         };
         let control = config.control.as_deref().map(bind_control).transpose()?;
@@ -185,6 +203,8 @@ impl House {
         let (assembly, shutdown) = (Arc::new(assembly), config.shutdown);
         let mut signals = Signals::listen().map_err(AppError::Runtime)?;
         let closing = Arc::new(AtomicBool::new(false));
+        let (notify, readiness) =
+            (Arc::new(Notify::of_process()), Arc::new(Readiness::new(&assembly.journal, &closing)));
         let watched = Drain::new();
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
@@ -199,7 +219,7 @@ impl House {
             open_door(place, door, bound, &assembly, &front)?;
         }
         if let Some((bound, _)) = window {
-            open_window(bound, &assembly, &closing, &watched)?;
+            open_window(bound, &assembly, &readiness, &watched)?;
         }
         assembly.metrics.config().loaded.set(i64::try_from(assembly.clock.now().as_secs()).unwrap_or(i64::MAX));
         let (bell, heard) = reload::bell();
@@ -208,7 +228,10 @@ impl House {
             open_control(local, bell, &assembly, &front);
         }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = %config.path.display(), "ready");
-        let reloader = Reloader::new(Arc::new(config), Arc::clone(&assembly), opened, lanes);
+        notify.ready("takes events in");
+        let (silence, clock) = (assembly.silence.clone(), assembly.clock.clone());
+        drop(watched.spawn(Pulse { readiness, silence, clock, notify: Arc::clone(&notify) }.beat()));
+        let reloader = Reloader::new(Arc::new(config), Arc::clone(&assembly), opened, lanes, notify.clone());
         let reloads = watched.spawn(reloader.run(heard, front.clone()));
         guard("whoever reloads".to_owned(), reloads, &watched, &broken);
 
@@ -218,6 +241,7 @@ impl House {
             Some(what) = broke.recv() => return Err(AppError::Broken(what)),
         }
         closing.store(true, Ordering::Release);
+        notify.stopping("finishes what is under way");
         let end = Instant::now() + shutdown;
         tracing::info!(deadline_seconds = shutdown.as_secs(), "draining");
         assembly.ingress.close(attempts(shutdown));
@@ -287,11 +311,12 @@ fn attempts(shutdown: Duration) -> Duration {
     grace.saturating_sub(ATTEMPTS_MARGIN).max(grace / 2)
 }
 
-fn bind(listener: &Arc<str>, address: SocketAddr) -> Result<Bound, AppError> {
+fn bind(listener: &Arc<str>, address: SocketAddr, given: Option<Bound>) -> Result<Bound, AppError> {
     let failed = |error| AppError::Bind { listener: Arc::clone(listener), address, error };
-    let bound = Bound::new(address, BACKLOG).map_err(failed)?;
+    let passed = given.is_some();
+    let bound = given.map_or_else(|| Bound::new(address, BACKLOG), Ok).map_err(failed)?;
     let address = bound.address().map_err(failed)?;
-    tracing::info!(listener = &**listener, %address, "listening");
+    tracing::info!(listener = &**listener, %address, passed, "listening");
     Ok(bound)
 }
 
@@ -346,10 +371,10 @@ fn open_door(place: usize, door: Door, bound: Bound, assembly: &Assembly, front:
 }
 
 /// The listener for those who watch; it stays open until the very end.
-fn open_window(bound: Bound, assembly: &Assembly, closing: &Arc<AtomicBool>, watched: &Drain) -> Result<(), AppError> {
-    let objections = gauges::objections(&assembly.journal, closing);
-    gauges::refresh(&assembly.metrics, assembly, closing);
-    let admin = Arc::new(Admin::new(Arc::clone(&assembly.metrics), objections));
+fn open_window(bound: Bound, assembly: &Assembly, readiness: &Arc<Readiness>, watched: &Drain) -> Result<(), AppError> {
+    gauges::refresh(&assembly.metrics, assembly, readiness);
+    let readiness = Arc::clone(readiness);
+    let admin = Arc::new(Admin::new(Arc::clone(&assembly.metrics), move || readiness.objections()));
     let door = Door {
         name: Arc::from("metrics"),
         tls: None,

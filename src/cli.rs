@@ -8,6 +8,8 @@
 
 mod check;
 pub mod demo;
+mod files;
+mod explain;
 mod health;
 mod log;
 mod reload;
@@ -58,11 +60,14 @@ enum Command {
     ///
     /// Reads the file, its secrets, certificates and provider files as `serve` would. A file that is wrong gets all of
     /// its problems named, and 78. Of one that is right it says what was built, the most memory it can take, how long
-    /// an outage the disk holds, and what is unsafe.
-    Check(Check),
+    /// an outage the disk holds, and what is unsafe. The tests that stand in the file are tried; with --explain it says
+    /// instead what one request would meet: source, limits, tenant, route, destinations and answer.
+    Check(Box<Check>),
     /// Ask a running Porteiro whether it is ready
     ///
-    /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer within two seconds.
+    /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer in time. It is not ready
+    /// where another box would do better (it ends, its disk is full, hangs or failed), never because a destination is
+    /// dead. For keepalived, load balancers and containers; nothing needs to be readable for it.
     Health(Health),
     /// Have a running Porteiro take in its configuration anew
     ///
@@ -116,6 +121,8 @@ struct Check {
     /// Size of a body, for how long an outage the disk holds
     #[arg(long, value_name = "SIZE", value_parser = config::size_of, default_value = "2KiB")]
     event_size: u64,
+    #[command(flatten)]
+    explain: explain::Explain,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +130,9 @@ struct Health {
     /// Where the metrics listener stands
     #[arg(long, value_name = "ADDRESS", default_value = METRICS)]
     address: SocketAddr,
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", value_parser = config::time_of, default_value = "2s")]
+    within: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +236,7 @@ pub fn main() -> ExitCode {
             serve(&arguments)
         }
         Command::Check(arguments) => check(&arguments, &mut out),
-        Command::Health(arguments) => health::ask(arguments.address).map_err(Failure::Run),
+        Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Reload(arguments) => reload(&arguments, &mut out),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
@@ -315,22 +325,29 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
             tracing::warn!(file, line, danger, "the configuration is unsafe");
         }
     }
+    files::allow(config.files().total());
     crate::app::run(config).map_err(|error| Failure::Run(error.to_string()))
 }
 
 fn check(arguments: &Check, out: &mut impl Write) -> Result<(), Failure> {
+    let refused = |report, out: &mut _| match arguments.output {
+        Output::Text => Failure::Config(report),
+        Output::Json => check::problems(&report, out).map_or_else(Failure::Print, |()| Failure::Told),
+    };
+    let config = config::load(&arguments.file.config).map_err(|report| refused(report, out))?;
+    if arguments.explain.explain {
+        let story = explain::story(&config, &arguments.explain).map_err(Failure::Run)?;
+        match arguments.output {
+            Output::Text => explain::text(&config, &story, out)?,
+            Output::Json => explain::json(&config, &story, out)?,
+        }
+        return Ok(());
+    }
+    let tests = config.try_tests().map_err(|report| refused(report, out))?;
     let load = config::ceiling::Load { per_second: arguments.rate.per_second(), body: arguments.event_size };
-    match (config::load(&arguments.file.config), arguments.output) {
-        (Ok(config), Output::Text) => {
-            let colour = colour(&io::stdout());
-            check::text(&config, load, colour, out)?;
-        }
-        (Ok(config), Output::Json) => check::json(&config, load, out)?,
-        (Err(report), Output::Text) => return Err(Failure::Config(report)),
-        (Err(report), Output::Json) => {
-            check::problems(&report, out)?;
-            return Err(Failure::Told);
-        }
+    match arguments.output {
+        Output::Text => check::text(&config, (load, tests), colour(&io::stdout()), out)?,
+        Output::Json => check::json(&config, (load, tests), out)?,
     }
     Ok(())
 }

@@ -61,14 +61,49 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// RFC 3339 in UTC with milliseconds, as in `2026-11-20T10:21:00.123Z`; `None` from the year 10000 on.
+    #[must_use]
+    pub fn rfc3339(self) -> Option<[u8; 24]> {
+        const YEAR_10000: u64 = 253_402_300_800;
+        let secs = self.as_secs();
+        if secs >= YEAR_10000 {
+            return None;
+        }
+        // Years that begin in March, so that the day that is sometimes there is the last one; 400 of them are an era.
+        let (days, second) = (secs / 86_400 + 719_468, secs % 86_400);
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put(&mut text[0..4], era * 400 + year + next);
+        put(&mut text[5..7], month);
+        put(&mut text[8..10], day);
+        put(&mut text[11..13], second / 3_600);
+        put(&mut text[14..16], second / 60 % 60);
+        put(&mut text[17..19], second % 60);
+        put(&mut text[20..23], self.0 / 1_000 % 1_000);
+        Some(text)
+    }
+}
+
+/// Writes a number into all of these digits.
+fn put(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10).to_le_bytes()[0];
+        number /= 10;
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds, as in `2026-11-20T10:21:00.123Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(i64::try_from(self.0).unwrap_or(i64::MAX)) {
-            Ok(instant) => write!(f, "{instant:.3}"),
-            Err(_) => write!(f, "{}us", self.0),
+        match self.rfc3339() {
+            Some(text) => f.write_str(str::from_utf8(&text).expect("digits and signs")),
+            None => write!(f, "{}us", self.0),
         }
     }
 }
@@ -155,5 +190,26 @@ mod tests {
     fn text_is_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_micros(1_700_000_000_123_456).to_string(), "2023-11-14T22:13:20.123Z");
         assert_eq!(Timestamp::MAX.to_string(), "18446744073709551615us");
+        assert_eq!(Timestamp::from_secs(253_402_300_799).to_string(), "9999-12-31T23:59:59.000Z");
+        assert_eq!(Timestamp::from_secs(253_402_300_800).to_string(), "253402300800000000us");
+    }
+
+    #[test]
+    fn the_calendar_is_that_of_others() {
+        let others = |at: Timestamp| {
+            let instant = jiff::Timestamp::from_microsecond(i64::try_from(at.as_micros()).unwrap()).unwrap();
+            format!("{instant:.3}")
+        };
+        // The edges of every day of a few centuries, and of each year and February to the end.
+        let days = (0..50_000).chain((0..8029).flat_map(|year| {
+            let first = year * 146_097 / 400;
+            (first - 1).max(0)..first + 62
+        }));
+        for day in days {
+            for micros in [0, 86_399_999_999, 43_261_987_654] {
+                let at = Timestamp::from_micros(u64::try_from(day).unwrap() * 86_400_000_000 + micros);
+                assert_eq!(at.to_string(), others(at), "{}", at.as_micros());
+            }
+        }
     }
 }

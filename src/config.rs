@@ -9,12 +9,12 @@
 //! Must not know: sockets, the runtime, or anything that happens after the start.
 
 use std::fs;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+mod addresses;
+mod besides;
 mod build;
 pub mod ceiling;
 mod choice;
@@ -23,35 +23,43 @@ mod cross;
 mod destinations;
 mod inventory;
 mod listeners;
+mod machine;
 mod names;
 mod problem;
 mod proof;
 pub mod provider;
 mod raw;
+pub mod rehearsal;
 mod routes;
 mod said;
 mod secrets;
 mod sources;
 mod store;
+mod tenants;
 mod text;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub use addresses::{AddressList, Addresses};
+pub use besides::Shown;
 pub use destinations::Destination;
 pub use inventory::{Changes, Inventory, Stamp};
 pub use listeners::Listener;
+pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
-pub use routes::Route;
+pub use routes::{NONE, Route, rules, source_id};
 pub use secrets::Environment;
 pub use sources::Source;
 pub use store::Store;
+pub use tenants::{Tenancy, Tenants};
 pub use units::{Rate, show_size, show_time};
 
 use build::Building;
 use inventory::Asked;
 use problem::{Problems, TextFile};
+use rehearsal::cases::{self, Cases};
 use routes::Known;
 use secrets::Outside;
 
@@ -86,12 +94,13 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// Who hears what; the first that matches decides.
     pub routes: Vec<Route>,
+    /// Whose events they are, and how many each may send.
+    pub tenants: Tenants,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
     /// What was said, and on which files it stands.
     pub inventory: Inventory,
-    /// The text it was built from.
-    pub text: Arc<str>,
+    tests: Cases,
 }
 
 impl Config {
@@ -99,6 +108,25 @@ impl Config {
     #[must_use]
     pub fn verifier(&self, source: &str) -> Option<&Verifier> {
         self.sources.iter().find(|known| *known.name == *source).map(|known| &known.built.verifier)
+    }
+}
+
+impl Config {
+    /// How many files can be open with these limits.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        let listeners = self.listeners.iter().map(|listener| &listener.limits);
+        let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
+        Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
+    }
+
+    /// Tries what the file's own tests say; answers how many there are.
+    ///
+    /// # Errors
+    ///
+    /// Every expectation that does not hold, in the order of the text.
+    pub fn try_tests(&self) -> Result<usize, Report> {
+        self.tests.run(self).map(|()| self.tests.count())
     }
 }
 
@@ -159,22 +187,20 @@ pub fn load(path: &Path) -> Result<Config, Report> {
 ///
 /// Every problem of the file, in the order of the text.
 pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Report> {
+    read(path, environment, &Asked::default())
+}
+
+fn read(path: &Path, environment: Environment<'_>, asked: &Asked) -> Result<Config, Report> {
     let name = path.display().to_string();
-    let stamp = Stamp::of(path);
-    let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(text::TEXT_MAX + 1).read_to_string(&mut text));
-    match read {
+    match asked.text(path) {
         Err(error) => {
-            return Err(Report::whole(&name, format!("the configuration cannot be read: {}", secrets::cause(&error))));
+            Err(Report::whole(&name, format!("the configuration cannot be read: {}", secrets::cause(&error))))
         }
-        Ok(length) if length as u64 > text::TEXT_MAX => {
-            return Err(Report::whole(&name, "the configuration is larger than 4MiB".into()));
+        Ok(text) if text.len() as u64 > text::TEXT_MAX => {
+            Err(Report::whole(&name, "the configuration is larger than 4MiB".into()))
         }
-        Ok(_) => {}
+        Ok(text) => of_text(path, &text, Outside { base: base(path), environment, asked }),
     }
-    let mut config = again(path, &text, environment)?;
-    config.inventory.stood_in(path, stamp);
-    Ok(config)
 }
 
 /// Builds what a configuration says anew from the same text, with the certificates, secrets and lists that are there now.
@@ -183,16 +209,7 @@ pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Re
 ///
 /// Every problem, in the order of the text.
 pub fn refresh(config: &Config) -> Result<Config, Report> {
-    let mut next = again(&config.path, &config.text, Environment::process())?;
-    for (path, stamp) in config.inventory.texts() {
-        next.inventory.stood_in(&path, stamp);
-    }
-    Ok(next)
-}
-
-fn again(path: &Path, text: &str, environment: Environment<'_>) -> Result<Config, Report> {
-    let asked = Asked::default();
-    of_text(path, text, Outside { base: base(path), environment, asked: &asked })
+    read(&config.path, Environment::process(), &Asked::keeping(&config.inventory))
 }
 
 /// What the paths of a configuration are relative to. Of a bare name the parent is empty: the current directory.
@@ -228,8 +245,9 @@ fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Repo
     let Some(config) = config else {
         return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
     };
-    let inventory = Inventory::take(text, outside.asked);
-    Ok(Config { dangers: dangers.into_dangers(files), inventory, text: text.into(), ..config })
+    let inventory = Inventory::take(outside.asked);
+    let tests = config.tests.standing_in(files[0].clone());
+    Ok(Config { dangers: dangers.into_dangers(files), inventory, tests, ..config })
 }
 
 /// Builds every section, and checks them against each other.
@@ -254,14 +272,24 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         let list = |said: &[(String, Span)]| -> Vec<Known> {
             said.iter().map(|(name, span)| Known { name: name.clone(), span: span.clone() }).collect()
         };
-        routes::build(building, &file.route, &list(&said_sources), &list(&said_destinations))
+        let (known, destinations) = (list(&said_sources), list(&said_destinations));
+        routes::build(building, file, &routes::House { sources: &known, built: &sources, destinations: &destinations })
     };
+    let tenants = tenants::build(building, file, &sources, &destinations);
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
-    cross::check(
-        building,
-        &cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes },
-    );
+    let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
+    cross::check(building, &house);
+    machine::check(building, &house, metrics.is_some(), store.as_ref());
+    let listeners: Vec<_> = listeners.into_iter().map(|(listener, _)| listener).collect();
+    let destinations: Vec<_> = destinations.into_iter().map(|placed| placed.destination).collect();
+    let said = cases::Names {
+        listeners: names.iter().map(|name| name.get_ref().as_str()).collect(),
+        sources: file.source.keys().map(|name| name.get_ref().as_str()).collect(),
+        destinations: file.destination.keys().map(|name| name.get_ref().as_str()).collect(),
+    };
+    let house = cases::House { listeners: &listeners, sources: &sources, routes: &routes, said };
+    let tests = cases::build(building, &file.test, &house);
     Some(Config {
         path: path.to_owned(),
         log: Log {
@@ -273,14 +301,15 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         metrics,
         control,
         watch: file.reload.watch.as_ref().is_some_and(|said| said.value),
-        listeners: listeners.into_iter().map(|(listener, _)| listener).collect(),
+        listeners,
         store: store?,
         sources,
-        destinations: destinations.into_iter().map(|placed| placed.destination).collect(),
+        destinations,
         routes,
+        tenants,
         dangers: None,
         inventory: Inventory::default(),
-        text: "".into(),
+        tests,
     })
 }
 
@@ -308,8 +337,10 @@ fn limits(building: &mut Building<'_>, said: &raw::Limits) -> admission::Limits 
     let default = admission::Limits::default();
     let addresses = u32::try_from(default.addresses_max).unwrap_or(u32::MAX);
     let addresses = building.number(said.refusals_addresses.as_ref(), addresses, 16..=10_000_000);
+    let in_flight_max = building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40);
     admission::Limits {
-        in_flight_max: building.size(said.in_flight.as_ref(), default.in_flight_max, 64 << 10..=1 << 40),
+        in_flight_max,
+        in_flight_share: building.size(said.in_flight_share.as_ref(), in_flight_max / 8, 1 << 10..=in_flight_max),
         refusals_burst: building.number(said.refusals_burst.as_ref(), default.refusals_burst, 1..=1_000_000),
         refusals_every: said.refusals.as_ref().map_or(default.refusals_every, |said| said.value.per / said.value.count),
         addresses_max: usize::try_from(addresses).unwrap_or(default.addresses_max),

@@ -8,6 +8,7 @@
 //! Must not know: the journal, what an event says, or where time comes from.
 
 mod flight;
+mod ring;
 mod shard;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,9 +43,9 @@ impl Window {
     /// them.
     pub const EXACT_MAX: usize = 4096;
 
-    /// Most memory a settled key takes, in bytes: its place in a table that was just doubled, and in the order of
-    /// eviction.
-    pub const ENTRY_BYTES: usize = 160;
+    /// Most memory a settled key takes, in bytes: two places in the order of eviction, and one in a table that is just
+    /// being doubled.
+    pub const ENTRY_BYTES: usize = 84;
 
     /// No keys yet; at most `max_entries`, each kept for `window`.
     #[must_use]

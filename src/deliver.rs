@@ -11,11 +11,13 @@
 //! Must not know: where an event came from, how it was proven, or what is in its body.
 
 mod alarm;
+mod answer;
 mod attempt;
 mod client;
 mod desk;
 mod ending;
 mod lane;
+mod line;
 mod pace;
 mod plan;
 mod request;
@@ -24,6 +26,8 @@ mod tls;
 mod upstream;
 mod worker;
 
+#[cfg(any(test, fuzzing))]
+pub use answer::compare::holds as answer_holds;
 pub use ending::{Death, ENDINGS};
 pub use plan::{Auth, Destination, Plan, PlanError};
 pub use tls::{Pin, Roots, Trust, TrustError};

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::select::{Request, Values};
+use crate::select::{Marks, Request, Values};
 use crate::verify::{self, Credential, Digest, Verified};
 
 /// What an event needs to know of its source.
@@ -68,7 +68,30 @@ pub struct Event {
     pub tenants: Tenants,
     /// What of the request's body belongs to this event.
     pub body: Body,
+    /// What it answers to the questions of the routes.
+    pub marks: Marks,
     /// Whether all selectors could be read.
+    pub readable: bool,
+}
+
+/// What a request says, whether or not anybody proved it: for rehearsals. It is no event, and cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// As [`Event::key`].
+    pub key: Option<u128>,
+    /// As [`Event::digest`].
+    pub digest: [u8; 32],
+    /// As [`Event::kind`].
+    pub kind: Arc<str>,
+    /// As [`Event::order`].
+    pub order: u64,
+    /// When the request itself says that it happened.
+    pub time: Option<Timestamp>,
+    /// As [`Event::tenants`].
+    pub tenants: Tenants,
+    /// As [`Event::marks`].
+    pub marks: Marks,
+    /// As [`Event::readable`].
     pub readable: bool,
 }
 
@@ -170,29 +193,36 @@ impl Event {
         body: Bytes,
         random: [u8; 16],
     ) -> Events {
+        let Glimpse { key, digest, kind, order, time, tenants, marks, readable } =
+            Glimpse::read(source, selectors, request);
+        let id = key.map_or_else(|| EventId::from_bytes(random), EventId::from_key);
+        let (time, body) = (time.or(proven), Body::whole(body));
+        let first = Self { id, key, digest, kind, order, time, tenants, body, marks, readable };
+        Events { first, more: Vec::new() }
+    }
+}
+
+impl Glimpse {
+    /// Reads what is said, in one pass over the body. Never fails.
+    #[must_use]
+    pub fn read(source: &SourceFacts<'_>, selectors: &Selectors, request: &Request<'_>) -> Self {
         let values = selectors.plan().read(request);
         let digest = verify::digest(&[request.body]);
         let key = match source.dedup {
             Dedup::On => key(source, selectors, request, &values, &digest),
             Dedup::Off => None,
         };
-        let said = selectors.time.and_then(|(at, unit)| unit.read(values.first(at)?.as_bytes()));
-        let first = Self {
-            id: key.map_or_else(|| EventId::from_bytes(random), EventId::from_key),
+        let kind = selectors.kind.and_then(|at| values.first(at));
+        Self {
             key,
             digest,
-            kind: selectors
-                .kind
-                .and_then(|at| values.first(at))
-                .map(|kind| shortened(&kind).into())
-                .unwrap_or_default(),
+            kind: kind.map(|kind| shortened(&kind).into()).unwrap_or_default(),
             order: selectors.order.map_or(0, |at| order(source, at, &values)),
-            time: said.or(proven),
+            time: selectors.time.and_then(|(at, unit)| unit.read(values.first(at)?.as_bytes())),
             tenants: selectors.tenant.map(|at| tenants(at, &values)).unwrap_or_default(),
-            body: Body::whole(body),
+            marks: selectors.answer(&values, request),
             readable: values.readable(),
-        };
-        Events { first, more: Vec::new() }
+        }
     }
 }
 

@@ -26,13 +26,14 @@ use crate::admission::Admission;
 use crate::clock::{Clock, Timestamp};
 use crate::dedup::Window;
 use crate::event::{Event, Head, SourceFacts};
-use crate::journal::Journal;
+use crate::journal::{Journal, Void};
 use crate::metrics::{Metrics, SourceMetrics, Sparing, seconds};
 use crate::select;
 use crate::snapshot::{ListenerId, Shared, Snapshot, Source};
-use crate::verify::Verdict;
+use crate::verify::{Verdict, Verified};
 
 mod body;
+mod charges;
 mod claims;
 mod client;
 mod closing;
@@ -43,7 +44,8 @@ mod record;
 mod reply;
 mod room;
 
-pub use body::Fault;
+pub use body::{Fault, KEEP};
+pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, OUTCOMES, Rejection};
 
@@ -65,7 +67,7 @@ pub struct Ingress {
 struct Visit<'s> {
     snapshot: &'s Snapshot,
     listener: ListenerId,
-    client: IpAddr,
+    client: client::Client,
     now: Timestamp,
     began: Instant,
     source: Option<&'s Source>,
@@ -106,6 +108,12 @@ impl Ingress {
         self.window.effective_window(now)
     }
 
+    /// How many unknown tenants have a bucket that is not full. Forgets the others.
+    #[must_use]
+    pub fn unknown_tenants(&self, now: Timestamp) -> usize {
+        self.snapshot.load().tenants.tidy(now)
+    }
+
     /// Answers one request that came in at this listener from this peer.
     pub async fn answer<B>(&self, listener: ListenerId, peer: IpAddr, request: Request<B>) -> Response<Full<Bytes>>
     where
@@ -135,8 +143,9 @@ impl Ingress {
         visit.source = Some(source);
 
         let declared = body.size_hint().exact();
-        let mut permit = self.admission.admit(&source.rules, visit.client, &head.method, declared, visit.now)?;
-        let left = || self.admission.charge_refusal(visit.client, self.clock.now());
+        let mut permit =
+            self.admission.admit(&source.rules, visit.client.address, &head.method, declared, visit.now)?;
+        let left = || self.admission.charge_refusal(visit.client.address, self.clock.now());
         let body = body::read(body, &source.body, &mut permit, &self.closing, left).await?;
         source.metrics.body_bytes.inc_by(permit.bytes());
 
@@ -149,11 +158,12 @@ impl Ingress {
             captures: &found.captures,
             public_url: snapshot.listener(visit.listener).and_then(|listener| listener.public_url.as_deref()),
         };
-        let verified = match source.verifier.verify(&request, visit.now)? {
+        let verified = match source.verifier.verify(&request, visit.client.known(), visit.now)? {
             Verdict::Proven(verified) => verified,
             Verdict::Challenge(challenge) => return Ok(Accepted::Challenged(challenge)),
         };
-        visit.proven(source);
+        permit.proven();
+        visit.proven(source, &verified);
 
         let credential = source.verifier.credential();
         let facts = SourceFacts { name: &source.name, rest: found.rest, credential, dedup: source.dedup };
@@ -163,16 +173,18 @@ impl Ingress {
             claims::Heard::New(fresh) => fresh,
             claims::Heard::Before(earlier) => return Ok(Accepted::Before(earlier)),
         };
-        let owed = match record::route(&source.table, fresh) {
+        let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
+        let owed = match record::route(source, due) {
             record::Routed::To(owed) => owed,
-            record::Routed::Discarded(discard) => return Ok(Accepted::Discarded(discard)),
+            record::Routed::Discarded(discard) => return Ok(charges.keep_for(Accepted::Discarded(discard))),
         };
 
         let query = Head::query_without(asked.query, credential);
         let head = Head::encode(&head.method, found.rest, &query, &head.headers, credential);
         let frame = record::Frame { source, request_id: self.ids.next(), head, accepted: visit.now };
         room::wait(&self.journal, permit.bytes()).await;
-        let receipt = record::append(&self.journal, &frame, owed, permit)?.await?;
+        let pending = charges.keep_for(record::append(&self.journal, &frame, owed, permit)?);
+        let receipt = pending.await.inspect_err(|Void| charges.give_back())?;
         Ok(Accepted::stored(receipt, source.ack))
     }
 
@@ -186,19 +198,20 @@ impl Ingress {
             return;
         };
         if rejection.is_the_callers() {
-            self.admission.charge_refusal(visit.client, visit.now);
+            self.admission.charge_refusal(visit.client.address, visit.now);
         }
         if let Some(left_out) = self.lines.speak(place, visit.now) {
             let source = visit.source.map_or("none", |source| &*source.name);
-            tracing::warn!(source, client = %visit.client, reason = rejection.word(), left_out, "refused: {rejection}");
+            tracing::warn!(source, client = %visit.client.address, reason = rejection.word(), left_out, "refused: {rejection}");
         }
     }
 }
 
 impl Visit<'_> {
-    /// Counts a request that was proven.
-    fn proven(&self, source: &Source) {
+    /// Counts a request that was proven, and by which secret.
+    fn proven(&self, source: &Source, verified: &Verified) {
         source.metrics.verified.observe(seconds(self.began.elapsed()));
+        source.metrics.freshness.secret_used(verified.proof(), verified.key(), self.now);
         source.metrics.last_event.set(i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX));
     }
 }

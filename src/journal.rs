@@ -30,6 +30,7 @@
 pub mod fuzz;
 mod checkpoint;
 mod configure;
+pub mod cost;
 mod dead;
 mod event;
 mod frame;
@@ -317,6 +318,8 @@ pub struct DedupEntry {
 pub struct Health {
     /// Whether an append of a small record would be taken now.
     pub accepting: bool,
+    /// Whether there is no room on disk for a small record, nor anything that could be given up for it.
+    pub full: bool,
     /// Whether the writer gave up: the process should end non-zero.
     pub failed: bool,
     /// Bytes of segments, spares, dead letters and dedup files on disk.

@@ -21,6 +21,7 @@
 //! * [`verify`]: did the provider say it?
 //! * [`event`]: what did it say?
 //! * [`dedup`]: have we heard it before?
+//! * [`tenant`]: whose is it, and is it their turn?
 //! * [`retry`]: how did an attempt go, and what follows from it?
 //! * [`route`]: who must hear it?
 //! * [`journal`]: how is it never forgotten? Its head holds the layout of the disk.
@@ -45,8 +46,8 @@
 //! * An event exists only of a request that was verified.
 //! * A body is the bytes that came in; nothing writes it anew.
 //! * The way in and the way out never import each other.
-//! * Pure rooms (`select admission verify event dedup retry route`) know no runtime, file, clock, log or metric: they take
-//!   `now` and return values.
+//! * Pure rooms (`select admission verify event dedup tenant retry route`) know no runtime, file, clock, log or metric:
+//!   they take `now` and return values.
 //! * Every queue, table, body and loop has a named limit and a named behaviour at it.
 //! * One dependency, one room.
 //!
@@ -67,6 +68,7 @@ pub mod admission;
 pub mod verify;
 pub mod event;
 pub mod dedup;
+pub mod tenant;
 pub mod retry;
 pub mod route;
 pub mod journal;

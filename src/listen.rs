@@ -23,19 +23,21 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::metrics::{HouseMetrics, ListenerMetrics, Sparing};
 
 mod conn;
+mod handshake;
 mod inflow;
 pub mod local;
+mod passed;
 pub mod tls;
 mod watch;
 
 pub use inflow::Inflow;
+pub use passed::{Passed, PassedError, Wanted};
 use tls::Tls;
 #[cfg(any(test, fuzzing))]
 pub use watch::holds as watch_holds;
@@ -45,7 +47,7 @@ pub use watch::holds as watch_holds;
 pub struct Limits {
     /// Connections open at once; one more is closed as soon as it is accepted.
     pub connections: usize,
-    /// TLS handshakes under way at once; others wait their turn, within their own `handshake` time.
+    /// TLS handshakes answered at once; others wait their turn, within their own `handshake` time.
     pub handshakes: usize,
     /// From the connection to the end of its TLS handshake.
     pub handshake: Duration,
@@ -89,6 +91,26 @@ impl Limits {
         Self { connections: 64, handshakes: 8, head_size: 8 * 1024, linger_size: 64 * 1024, ..Self::default() }
     }
 }
+
+impl Limits {
+    /// Most bytes that one connection takes, with TLS or without: at its worst it has the largest head, in as many fields as
+    /// may be, beside a full buffer, a piece of a body and TLS records of the largest kind. Measured by a test.
+    #[must_use]
+    pub const fn connection_bytes(&self, tls: bool) -> u64 {
+        let speaks = if tls { TLS } else { 0 };
+        BASE + speaks + (BUFFERS * self.head_size + FIELD * self.headers) as u64
+    }
+}
+
+/// A connection without what its heads take: socket, task, and the state of a request.
+const BASE: u64 = 24 << 10;
+/// TLS beside it: the session, and a record coming and one going.
+const TLS: u64 = 56 << 10;
+/// What is as large as a head: the buffer it is read into, the one that is filled while a piece of the first is held, the
+/// fields, and the head as it is stored.
+const BUFFERS: usize = 4;
+/// A field of a head beside its text.
+const FIELD: usize = 128;
 
 /// Why a connection was closed, or not taken in, without its peer's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,7 +319,8 @@ where
         let answer = |request| (self.answer)(peer, request);
         let Some(tls) = tls else { return conn::serve(stream, &self.http, limits, drain, answer).await };
         // Boxed, so that the task keeps no room for what a handshake needs.
-        let handshake = Box::pin(tokio::time::timeout(limits.handshake, self.handshake(tls, stream)));
+        let handshake =
+            Box::pin(tokio::time::timeout(limits.handshake, handshake::shake(tls, stream, &self.handshakes)));
         let shaken = tokio::select! {
             biased;
             shaken = handshake => shaken,
@@ -309,13 +332,6 @@ where
             Ok(Err(_)) => Some(Closing::HandshakeFailed),
             Err(_) => Some(Closing::HandshakeLate),
         }
-    }
-
-    /// Who has not said a word takes no place among the handshakes.
-    async fn handshake(&self, tls: &Tls, stream: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
-        stream.readable().await?;
-        let _turn = self.handshakes.acquire().await.map_err(io::Error::other)?;
-        tls.acceptor().accept(stream).await.map(Box::new)
     }
 
     fn closed(&self, why: Option<Closing>, peer: IpAddr) {

@@ -8,11 +8,19 @@
 //! <https://prometheus.io/docs/practices/naming/>.
 
 mod config;
+mod freshness;
+mod journal;
 mod process;
+mod routed;
 mod sparing;
+mod tenants;
 
 pub use config::{ConfigMetrics, RELOADS};
+pub use freshness::Freshness;
+pub use journal::JournalMetrics;
+pub use routed::Routed;
 pub use sparing::Sparing;
+pub use tenants::TenantMetrics;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,16 +38,6 @@ const SECONDS: &[f64] = &[
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-/// A sync takes from some 15 us (a drive that lies) over 0.1 ms (NVMe) to 10 ms (a turning disk) and stalls above:
-/// fine steps where the figures of good disks lie, so that a median can be read from them.
-const SYNC_SECONDS: &[f64] = &[
-    0.000_01, 0.000_02, 0.000_03, 0.000_04, 0.000_05, 0.000_06, 0.000_07, 0.000_08, 0.000_09, 0.000_1, 0.000_11,
-    0.000_12, 0.000_13, 0.000_14, 0.000_15, 0.000_17, 0.000_2, 0.000_23, 0.000_26, 0.000_3, 0.000_35, 0.000_4, 0.000_5,
-    0.000_6, 0.000_8, 0.001, 0.001_5, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0,
-];
-
-const BATCH_EVENTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
-
 /// Every metric of one Porteiro. Made once, by whoever assembles the house.
 pub struct Metrics {
     registry: Registry,
@@ -47,6 +45,7 @@ pub struct Metrics {
     listeners: ListenerFamilies,
     sources: SourceFamilies,
     destinations: DestinationFamilies,
+    tenants: tenants::TenantFamilies,
     journal: Arc<JournalMetrics>,
     config: Arc<ConfigMetrics>,
     house: Arc<HouseMetrics>,
@@ -80,6 +79,7 @@ impl Metrics {
             listeners: ListenerFamilies::new(&declare),
             sources: SourceFamilies::new(&declare),
             destinations: DestinationFamilies::new(&declare),
+            tenants: tenants::TenantFamilies::new(&declare),
             journal: Arc::new(JournalMetrics::new(&declare)),
             config: Arc::new(ConfigMetrics::new(&declare)),
             house: Arc::new(HouseMetrics::new(&declare)),
@@ -101,6 +101,17 @@ impl Metrics {
     /// The handles of a source. `outcomes` is the closed list of what may become of a request.
     #[must_use]
     pub fn source(&self, name: &str, outcomes: &[&'static str]) -> Arc<SourceMetrics> {
+        self.source_proven_by(name, outcomes, &[])
+    }
+
+    /// As [`Metrics::source`]; `secrets` names the keys of each of its proofs, in the order of its verifier.
+    #[must_use]
+    pub fn source_proven_by(
+        &self,
+        name: &str,
+        outcomes: &[&'static str],
+        secrets: &[Vec<Box<str>>],
+    ) -> Arc<SourceMetrics> {
         let of = &self.sources;
         Arc::new(SourceMetrics {
             outcomes: Words::new(&of.requests, name, outcomes),
@@ -110,6 +121,7 @@ impl Metrics {
             last_event: of.last_event.with_label_values(&[name]),
             verified: of.verified.with_label_values(&[name]),
             acknowledged: of.acknowledged.with_label_values(&[name]),
+            freshness: of.freshness.of(name, secrets),
         })
     }
 
@@ -177,8 +189,13 @@ impl Words {
 
     /// Counts one of the word at this place of the list that was declared; a place beyond it counts nothing.
     pub fn count(&self, place: usize) {
+        self.add(place, 1);
+    }
+
+    /// Counts so many of the word at this place.
+    pub fn add(&self, place: usize, count: u64) {
         if let Some(counter) = self.0.get(place) {
-            counter.inc();
+            counter.inc_by(count);
         }
     }
 
@@ -243,16 +260,20 @@ pub struct SourceMetrics {
     pub verified: Histogram,
     /// From the arrival of the head to the success reply.
     pub acknowledged: Histogram,
+    /// How fresh its events are, whether it is silent, and which secrets it uses.
+    pub freshness: Freshness,
 }
 
 struct SourceFamilies {
     requests: IntCounterVec,
+    routed: IntCounterVec,
     body_bytes: IntCounterVec,
     unreadable: IntCounterVec,
     conflicts: IntCounterVec,
     last_event: IntGaugeVec,
     verified: HistogramVec,
     acknowledged: HistogramVec,
+    freshness: freshness::Families,
 }
 
 impl SourceFamilies {
@@ -263,6 +284,11 @@ impl SourceFamilies {
                 "requests_total",
                 "Requests answered, by what became of them; the source is `none` where no source matched.",
                 &["source", "outcome"],
+            ),
+            routed: declare.counters(
+                "routed_events_total",
+                "Proven events that were new, by the route that decided and what it did; `none` where none matched.",
+                &["source", "route", "then"],
             ),
             body_bytes: declare.counters("request_body_bytes_total", "Bytes of request bodies read.", by),
             unreadable: declare.counters(
@@ -287,6 +313,7 @@ impl SourceFamilies {
                 by,
                 SECONDS,
             ),
+            freshness: freshness::Families::new(declare),
         }
     }
 }
@@ -356,63 +383,6 @@ impl DestinationFamilies {
                 "1 while the configuration does not know the destination; what it is owed waits.",
                 by,
             ),
-        }
-    }
-}
-
-/// What the journal counts.
-#[derive(Debug)]
-pub struct JournalMetrics {
-    /// Events made durable.
-    pub events: IntCounter,
-    /// Bytes written, records of every kind.
-    pub bytes: IntCounter,
-    /// How long a sync took.
-    pub sync: Histogram,
-    /// Events released by one sync.
-    pub batch: Histogram,
-    /// From the append of an event to its receipt.
-    pub durable: Histogram,
-    /// Syncs that failed.
-    pub sync_failures: IntCounter,
-    /// Reads of the files that failed.
-    pub read_failures: IntCounter,
-    /// Events that could not be taken.
-    pub refused: IntCounter,
-    /// Stretches of damaged bytes found.
-    pub damage: IntCounter,
-    /// Bytes that wait for the writer.
-    pub queued_bytes: IntGauge,
-    /// Bytes of segments on disk.
-    pub size_bytes: IntGauge,
-    /// The size that the configuration allows.
-    pub size_limit_bytes: IntGauge,
-    /// Bytes free on the journal's file system.
-    pub free_bytes: IntGauge,
-    /// Dedup entries kept.
-    pub dedup_entries: IntGauge,
-    /// How far back the dedup entries reach.
-    pub dedup_window: IntGauge,
-}
-
-impl JournalMetrics {
-    fn new(declare: &Declare<'_>) -> Self {
-        Self {
-            events: declare.counter("journal_events_total", "Events made durable."),
-            bytes: declare.counter("journal_written_bytes_total", "Bytes written, records of every kind."),
-            sync: declare.histogram("journal_sync_seconds", "How long a sync took.", SYNC_SECONDS),
-            batch: declare.histogram("journal_batch_events", "Events released by one sync.", BATCH_EVENTS),
-            durable: declare.histogram("journal_durable_seconds", "From append to receipt.", SECONDS),
-            sync_failures: declare.counter("journal_sync_failures_total", "Syncs that failed."),
-            read_failures: declare.counter("journal_read_failures_total", "Reads of the files that failed."),
-            refused: declare.counter("journal_refused_events_total", "Events that could not be taken."),
-            damage: declare.counter("journal_damage_total", "Stretches of damaged bytes found and quarantined."),
-            queued_bytes: declare.gauge("journal_queued_bytes", "Bytes that wait for the writer."),
-            size_bytes: declare.gauge("journal_size_bytes", "Bytes of segments on disk."),
-            size_limit_bytes: declare.gauge("journal_size_limit_bytes", "The size that the configuration allows."),
-            free_bytes: declare.gauge("journal_disk_free_bytes", "Bytes free on the journal's file system."),
-            dedup_entries: declare.gauge("dedup_entries", "Events remembered to recognise their repeats."),
-            dedup_window: declare.gauge("dedup_effective_window_seconds", "How far back repeats are recognised now."),
         }
     }
 }

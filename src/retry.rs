@@ -74,6 +74,15 @@ impl Outcome {
         }
     }
 
+    /// Whether the destination was not reached, or what stands in front of it said so: no event can bring that about.
+    #[must_use]
+    pub const fn unreached(&self) -> bool {
+        match self {
+            Self::Destination { fault, .. } => fault.unreached(),
+            Self::Delivered { .. } | Self::Event { .. } => false,
+        }
+    }
+
     /// What it means that there was no answer.
     #[must_use]
     pub const fn of_fault(fault: Fault) -> Self {
@@ -99,6 +108,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the destination was not reached, or what stands in front of it said so.
+    #[must_use]
+    pub const fn unreached(self) -> bool {
+        match self {
+            Self::Dns | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
+            Self::Timeout | Self::Broken | Self::Answer(_) => false,
+        }
+    }
+
     /// A word for logs and metrics.
     #[must_use]
     pub const fn reason(self) -> &'static str {

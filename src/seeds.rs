@@ -7,6 +7,7 @@ use std::path::Path;
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
+    ("answer", crate::deliver::answer_holds),
     ("config", |data| crate::config::fuzz(&String::from_utf8_lossy(data))),
     ("definition", crate::verify::fuzz::fuzz_definition),
     ("forgery", crate::verify::fuzz::fuzz_forgery),

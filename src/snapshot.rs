@@ -17,8 +17,9 @@ use http::{HeaderValue, StatusCode};
 use crate::admission::{Ranges, Rules};
 use crate::event::{Dedup, Selectors};
 use crate::journal::Target;
-use crate::metrics::SourceMetrics;
+use crate::metrics::{Routed, SourceMetrics, TenantMetrics};
 use crate::route::{SourceId, Table};
+use crate::tenant;
 use crate::verify::Verifier;
 
 pub mod router;
@@ -45,14 +46,35 @@ pub struct Source {
     pub selectors: Selectors,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
+    /// Whose its events are, and how many of them.
+    pub tenants: Tenants,
     /// Who must hear its events, as the journal takes it.
     pub table: Table<Arc<[Target]>>,
+    /// What counts its events by the rule of the table that decided.
+    pub routed: Routed,
     /// What the provider is answered.
     pub replies: Replies,
     /// When the provider is answered.
     pub ack: Ack,
     /// What it counts.
     pub metrics: Arc<SourceMetrics>,
+}
+
+/// Whose the events of a source are. The default one knows nobody and holds nobody up.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    /// Finds and charges them.
+    pub door: tenant::Door,
+    /// What the provider of a refused event is answered.
+    pub refusal: StatusCode,
+    /// What is counted of them, by [`tenant::Party::label`]; shared by all sources.
+    pub metrics: Arc<[Arc<TenantMetrics>]>,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        Self { door: tenant::Door::default(), refusal: StatusCode::TOO_MANY_REQUESTS, metrics: Arc::default() }
+    }
 }
 
 /// How fast a request's body must arrive. How long it may be stands in the source's admission rules.
@@ -129,10 +151,29 @@ pub struct Listener {
     pub name: Arc<str>,
     /// `scheme://host[:port]` as the providers were given it; URL-signed schemes need it.
     pub public_url: Option<Box<str>>,
-    /// Only from these addresses is it believed for whom a request was forwarded.
-    pub trusted_hops: Option<Ranges>,
+    /// Who is believed for whom a request was forwarded; `None` believes nobody.
+    pub trusted_hops: Option<Hops>,
     /// Which source a host and path mean here.
     pub router: Router<Arc<Source>>,
+}
+
+/// The hops in front of a listener that are believed for whom they forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hops {
+    /// Their addresses.
+    pub addresses: Ranges,
+    /// The header in which they say it. The other one is not looked at: a hop passes on what a stranger wrote there.
+    pub header: HopHeader,
+}
+
+/// The header in which a hop says for whom it forwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HopHeader {
+    /// `X-Forwarded-For`, to which each hop appends an address.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), to which each hop appends an element.
+    Forwarded,
 }
 
 /// One whole configuration as the corridors see it.
@@ -142,6 +183,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// By [`ListenerId`].
     pub listeners: Vec<Listener>,
+    /// All tenants; the next configuration goes on with their buckets.
+    pub tenants: tenant::Table,
 }
 
 impl Snapshot {

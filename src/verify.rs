@@ -11,6 +11,7 @@
 //! Must not know: TOML, files, the runtime, which status a refusal becomes.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::Method;
 
@@ -48,10 +49,10 @@ pub use digest::{Digest, Signer, digest, random};
 pub use error::VerifyError;
 pub use header::Grammar;
 pub use key::{Form, Key, KeyError};
-pub use plan::{Plan, PlanError};
+pub use plan::{Besides, Plan, PlanError};
 pub use proof::{BodyDigest, Proof, Requirement, SignatureAt, TimeAt, TimeRule};
 pub use scheme::{Algorithm, Hash, NameError};
-pub use sign::CannotSign;
+pub use sign::{CannotSign, Signed};
 pub use template::{Template, TemplateError};
 pub use url::UrlForms;
 pub use window::{Unit, Window};
@@ -74,7 +75,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Which proof of the provider file held, counted from zero among those the operator gave keys for.
+    /// Which proof of the provider file held, counted from zero among those the operator gave keys for; where the file
+    /// has none, the first of the operator's own that show a key.
     #[must_use]
     pub const fn proof(&self) -> u8 {
         self.proof
@@ -117,17 +119,25 @@ impl Verifier {
     pub fn new(plan: Plan) -> Result<Self, Vec<PlanError>> {
         plan.check()?;
         let mut credential = Credential::NONE;
-        plan.proofs.iter().for_each(|proof| proof.tell_credential(&mut credential));
+        let proofs = plan.proofs.iter().chain(&plan.besides.proofs);
+        proofs.for_each(|proof| proof.tell_credential(&mut credential));
         let asked = plan.challenges.iter().filter_map(Rule::asked).reduce(Guard::wider);
         Ok(Self { plan, credential, asked })
     }
 
-    /// Proves a request, or answers a challenge. `now` is the time of arrival.
+    /// Proves a request, or answers a challenge. `caller` is the address of who called, `None` where it is not known;
+    /// `now` is the time of arrival.
     ///
     /// # Errors
     ///
     /// Why it was not proven; of several proofs, what the one that came furthest says.
-    pub fn verify(&self, request: &Request<'_>, now: Timestamp) -> Result<Verdict, VerifyError> {
+    pub fn verify(
+        &self,
+        request: &Request<'_>,
+        caller: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Verdict, VerifyError> {
+        let shown = self.besides(request, caller, now)?;
         let asked =
             |proven: bool| self.plan.challenges.iter().find(|rule| rule.proven == proven && rule.is_asked(request));
         if let Some(rule) = asked(false) {
@@ -136,11 +146,25 @@ impl Verifier {
         if !self.plan.methods.contains(request.method) {
             return Err(VerifyError::Method);
         }
-        let verified = self.prove(request, now)?;
+        let verified = if self.plan.proofs.is_empty() { shown } else { self.prove(request, now)? };
         match asked(true) {
             Some(rule) => rule.answer(request).map(Verdict::Challenge),
             None => Ok(Verdict::Proven(verified)),
         }
+    }
+
+    /// What the operator asks of every request. The plan has no proof of its own only where this asks for something.
+    fn besides(&self, request: &Request<'_>, caller: Option<IpAddr>, now: Timestamp) -> Result<Verified, VerifyError> {
+        let Besides { proofs, addresses } = &self.plan.besides;
+        if addresses.as_ref().is_some_and(|list| !caller.is_some_and(|caller| list.contains(caller))) {
+            return Err(VerifyError::Caller);
+        }
+        let mut first = None;
+        for proof in proofs {
+            let held = proof.prove(request, now, None)?;
+            first.get_or_insert(Verified { proof: 0, key: held.key, timestamp: None });
+        }
+        Ok(first.unwrap_or(Verified { proof: 0, key: 0, timestamp: None }))
     }
 
     fn prove(&self, request: &Request<'_>, now: Timestamp) -> Result<Verified, VerifyError> {
@@ -189,6 +213,9 @@ impl Verifier {
     /// Whether every way to prove a request covers its body.
     #[must_use]
     pub fn binds_body(&self) -> bool {
+        if self.plan.proofs.is_empty() {
+            return false;
+        }
         let mut proofs = self.plan.proofs.iter();
         if self.plan.all { proofs.any(Proof::binds_body) } else { proofs.all(Proof::binds_body) }
     }
@@ -196,13 +223,19 @@ impl Verifier {
     /// Whether nothing is proven at all.
     #[must_use]
     pub fn proves_nothing(&self) -> bool {
-        self.plan.proofs.iter().any(|proof| proof.algorithm == Algorithm::Nothing)
+        self.plan.besides.is_empty() && self.plan.proofs.iter().any(|proof| proof.algorithm == Algorithm::Nothing)
     }
 
     /// The proofs, in the order of the definition.
     #[must_use]
     pub fn proofs(&self) -> &[Proof] {
         &self.plan.proofs
+    }
+
+    /// What the operator asks of every request besides.
+    #[must_use]
+    pub const fn asks_besides(&self) -> &Besides {
+        &self.plan.besides
     }
 
     /// Whether one proof is enough.

@@ -38,6 +38,14 @@ impl Ranges {
         after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, last)| address <= *last)
     }
 
+    /// Whether every address of a prefix is on the list.
+    #[must_use]
+    pub fn covers(&self, prefix: &IpNet) -> bool {
+        let (first, last) = (number(prefix.network()), number(prefix.broadcast()));
+        let after = self.0.partition_point(|(start, _)| *start <= first);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, end)| last <= *end)
+    }
+
     /// How many ranges it takes to say the list.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -125,6 +133,22 @@ mod tests {
         assert!(ranges(&["::/0"]).contains(address("192.0.2.1")));
         assert!(!ranges(&["0.0.0.0/0"]).contains(address("2001:db8::1")));
         assert!(ranges(&[]).is_empty() && !ranges(&[]).contains(address("::")));
+    }
+
+    #[test]
+    fn a_list_covers_a_prefix_only_as_a_whole() {
+        let halves = ranges(&["0.0.0.0/1", "128.0.0.0/1", "2001:db8::/33"]);
+        for (prefix, covered) in [
+            ("0.0.0.0/0", true),
+            ("255.255.255.255/32", true),
+            ("2001:db8::/33", true),
+            ("2001:db8::/32", false),
+            ("2001:db8:8000::/33", false),
+            ("::/0", false),
+        ] {
+            assert_eq!(halves.covers(&prefix.parse().expect("the test's own prefix")), covered, "{prefix}");
+        }
+        assert!(!ranges(&[]).covers(&"::1/128".parse().expect("the test's own prefix")));
     }
 
     #[test]

@@ -27,6 +27,9 @@ struct Place {
 
 const FREE: Place = Place { caller: 0, forgiven: Timestamp::ZERO };
 
+/// What a place takes, in bytes, with its part of the set.
+pub(super) const ADDRESS: u64 = size_of::<Mutex<[Place; PLACES]>>().div_ceil(PLACES) as u64;
+
 /// What addresses collected.
 #[derive(Debug)]
 pub(super) struct Refusals {

@@ -10,23 +10,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{HeaderValue, StatusCode};
 
 use super::AppError;
+use super::silence::Silence;
 use crate::admission::Admission;
 use crate::clock::{Clock, Timestamp};
 use crate::config::provider::Answer;
 use crate::config::{self, Config};
 use crate::dedup::{Entry as Remembered, Window};
 use crate::deliver;
-use crate::ingress::{Ingress, OUTCOMES};
+use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
 use crate::journal::{Disk, Journal, Lane, OpenError, Report, Storage, Target, Writer};
 use crate::metrics::{DestinationMetrics, Metrics};
 use crate::route::{Rule, SourceId, Table, Then};
-use crate::snapshot::{Entry, Listener, Replies, Reply, Router, Shared, Snapshot, Source};
+use crate::snapshot::{Entry, Listener, Replies, Reply, Router, Shared, Snapshot, Source, Tenants};
+use crate::tenant;
 
 /// A destination's lane and what belongs to it.
 pub(super) type Started = (Arc<deliver::Destination>, Lane, Arc<DestinationMetrics>);
 
 /// The generation of the configuration that a house is started with.
 pub(super) const FIRST: u64 = 1;
+
+/// What a snapshot is built of besides the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rooms<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) metrics: &'a Metrics,
+    /// The listeners that are open, in the order of their numbers.
+    pub(super) doors: &'a [Arc<str>],
+    pub(super) now: Timestamp,
+}
 
 /// A destination by the journal's id, before its lane is taken.
 type Start = (u32, Arc<deliver::Destination>, Arc<DestinationMetrics>);
@@ -60,6 +72,7 @@ pub struct Assembly {
     pub ingress: Arc<Ingress>,
     pub(super) snapshot: Shared,
     pub(super) destinations: Told,
+    pub(super) silence: Silence,
     starts: Mutex<Vec<Start>>,
 }
 
@@ -96,7 +109,8 @@ impl Assembly {
             seq: entry.seq,
         }));
         let doors: Vec<Arc<str>> = config.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect();
-        let snapshot = Shared::new(snapshot(config, &journal, &metrics, &doors, FIRST)?);
+        let rooms = Rooms { journal: &journal, metrics: &metrics, doors: &doors, now: clock.now() };
+        let snapshot = Shared::new(snapshot(&rooms, config, FIRST, None)?);
         let admission = Admission::new(config.admission);
         let ingress =
             Arc::new(Ingress::new(snapshot.clone(), admission, window, journal.clone(), clock.clone(), &metrics));
@@ -113,8 +127,9 @@ impl Assembly {
         let starts = Mutex::new(starts);
         metrics.config().generation.set(1);
         metrics.config().successful.set(1);
-        let clock = clock.clone();
-        Ok((Self { clock, metrics, journal, ingress, snapshot, destinations, starts }, writer))
+        let (clock, silence) = (clock.clone(), Silence::default());
+        silence.follow(config, &metrics, clock.now());
+        Ok((Self { clock, metrics, journal, ingress, snapshot, destinations, silence, starts }, writer))
     }
 
     /// The lanes to be started; empty when asked again.
@@ -175,23 +190,31 @@ pub(super) fn destination_id(journal: &Journal, name: &str) -> Result<u32, AppEr
     journal.destination(name).ok_or_else(|| AppError::Assembly(format!("the journal does not know destination {name}")))
 }
 
-/// What the corridors see of a configuration; `doors` are the listeners that are open, in the order of their numbers.
+/// What the corridors see of a configuration. What tenants have left is taken over from `before`.
 pub(super) fn snapshot(
+    house: &Rooms<'_>,
     config: &Config,
-    journal: &Journal,
-    metrics: &Metrics,
-    doors: &[Arc<str>],
     generation: u64,
+    before: Option<&Snapshot>,
 ) -> Result<Snapshot, AppError> {
+    let Rooms { journal, metrics, doors, now } = *house;
     let rules = rules(config, journal)?;
+    let tenants = tenant::Table::build(&config.tenants.spec, before.map(|before| &before.tenants), now);
+    let counted: Arc<[_]> = tenants.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let mut sources = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
-        sources.push(Arc::new(compiled(source, journal, metrics, &rules)?));
+        let tenants = Tenants {
+            door: tenants.door(&source.name, source.tenancy.named, source.tenancy.manner),
+            refusal: status(source.tenancy.refusal)?,
+            metrics: Arc::clone(&counted),
+        };
+        sources.push(Arc::new(compiled(source, journal, metrics, &rules, &config.routes, tenants)?));
     }
     let mut listeners = Vec::with_capacity(doors.len());
     for name in doors {
         // A door that the configuration does not know any more leads nowhere.
         let place = config.listeners.iter().position(|listener| listener.name == *name);
+        let listener = place.and_then(|place| config.listeners.get(place));
         let entries: Vec<Entry<Arc<Source>>> = config
             .sources
             .iter()
@@ -203,12 +226,12 @@ pub(super) fn snapshot(
             .map_err(|_| AppError::Assembly(format!("two sources answer one path on listener {name}")))?;
         listeners.push(Listener {
             name: Arc::clone(name),
-            public_url: place.and_then(|place| config.listeners[place].public_url.clone()),
-            trusted_hops: None,
+            public_url: listener.and_then(|listener| listener.public_url.clone()),
+            trusted_hops: listener.and_then(|listener| listener.trusted_hops.clone()),
             router,
         });
     }
-    Ok(Snapshot { generation, listeners })
+    Ok(Snapshot { generation, listeners, tenants })
 }
 
 fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {
@@ -230,7 +253,7 @@ fn rules(config: &Config, journal: &Journal) -> Result<Vec<Rule<Arc<[Target]>>>,
                 Then::To(to.iter().map(target).collect::<Result<Vec<_>, AppError>>()?.into())
             }
         };
-        Ok(Rule { from: from?, then })
+        Ok(Rule { from: from?, when: route.when.clone(), mixed: route.mixed, then })
     };
     config.routes.iter().map(rule).collect()
 }
@@ -240,28 +263,43 @@ fn compiled(
     journal: &Journal,
     metrics: &Metrics,
     rules: &[Rule<Arc<[Target]>>],
+    routes: &[config::Route],
+    tenants: Tenants,
 ) -> Result<Source, AppError> {
     let id = source_id(journal, &source.name)?;
+    let too_much = |error: &dyn std::error::Error| AppError::Assembly(format!("routes of {}: {error}", source.name));
+    let table = Table::build(id, &source.name, rules).map_err(|error| too_much(&error))?;
+    let selectors = source.built.selectors.asking(table.questions().clone()).map_err(|error| too_much(&error))?;
+    let own = table.origins().filter_map(|place| routes.get(place));
+    let labels: Vec<(&str, bool)> = own.map(|route| (&*route.label, route.to.is_none())).collect();
     Ok(Source {
         id,
         name: Arc::clone(&source.name),
         rules: source.rules.clone(),
         body: source.body,
         verifier: source.built.verifier.clone(),
-        selectors: source.built.selectors.clone(),
+        selectors,
         dedup: source.dedup,
-        table: Table::build(id, rules),
+        routed: metrics.routed(&source.name, &labels),
+        tenants,
+        table,
         replies: Replies {
             success: reply(&source.built.answers.success)?,
             reject: reply(&source.built.answers.reject)?,
         },
         ack: source.ack,
-        metrics: metrics.source(&source.name, OUTCOMES),
+        metrics: metrics.source_proven_by(&source.name, OUTCOMES, &source.built.secrets),
     })
 }
 
+fn status(status: u16) -> Result<StatusCode, AppError> {
+    StatusCode::from_u16(status).map_err(|_| AppError::Assembly(format!("{status} is no status")))
+}
+
 fn reply(answer: &Answer) -> Result<Reply, AppError> {
-    let status = StatusCode::from_u16(answer.status)
-        .map_err(|_| AppError::Assembly(format!("{} is no status", answer.status)))?;
-    Ok(Reply { status, content_type: answer.content_type.map(HeaderValue::from_static), body: answer.body.clone() })
+    Ok(Reply {
+        status: status(answer.status)?,
+        content_type: answer.content_type.map(HeaderValue::from_static),
+        body: answer.body.clone(),
+    })
 }

@@ -1,46 +1,31 @@
-//! Which figures are computed when somebody looks, and what speaks against being ready?
+//! Which figures are computed when somebody looks?
 //!
 //! Promises: a scrape costs a look at the journal's health and nothing on the way of an event.
 //!
 //! Must not know: how the figures are shown.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::assembly::Assembly;
+use super::readiness::Readiness;
 use crate::drain;
-use crate::journal::{Health, Journal};
+use crate::journal::Health;
 use crate::metrics::{JournalMetrics, Metrics, seconds};
 
-/// What speaks against being ready, in a few words each.
-pub(super) fn objections(
-    journal: &Journal,
-    closing: &Arc<AtomicBool>,
-) -> impl Fn() -> Vec<&'static str> + Send + Sync + 'static {
-    let (journal, closing) = (journal.clone(), Arc::clone(closing));
-    move || {
-        let health = journal.health();
-        let reasons = [
-            (closing.load(Ordering::Acquire), "shutting down"),
-            (health.failed, "the journal can make nothing durable any more"),
-            (!health.failed && !health.accepting, "the journal is full"),
-        ];
-        reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
-    }
-}
-
 /// Has the gauges set before every scrape.
-pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, closing: &Arc<AtomicBool>) {
+pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, readiness: &Arc<Readiness>) {
     let (journal, ingress, clock) = (assembly.journal.clone(), Arc::clone(&assembly.ingress), assembly.clock.clone());
     let (figures, house) = (metrics.journal(), metrics.house());
-    let (destinations, closing) = (assembly.destinations.clone(), Arc::clone(closing));
+    let unknown_tenants = metrics.unknown_tenants();
+    let (destinations, readiness) = (assembly.destinations.clone(), Arc::clone(readiness));
     metrics.before_scrape(move || {
         let (health, now) = (journal.health(), clock.now());
         of_the_journal(&figures, &health);
         figures.dedup_window.set(signed(ingress.dedup_window(now).as_secs()));
         house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
+        unknown_tenants.set(signed(ingress.unknown_tenants(now) as u64));
         house.panics.set(signed(drain::panics()));
-        house.ready.set(i64::from(health.accepting && !health.failed && !closing.load(Ordering::Acquire)));
+        house.ready.set(i64::from(readiness.objections().is_empty()));
         for of in &health.destinations {
             let Some(destination) = destinations.lock().get(&of.name).cloned() else { continue };
             destination.parked.set(i64::from(of.parked));

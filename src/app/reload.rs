@@ -16,8 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::assembly::{self, Assembly, Started};
+use super::assembly::{self, Assembly, Rooms, Started};
 use super::guard;
+use super::notify::Notify;
 use super::watch::{LOOK, Scope, Watcher, stamps};
 use crate::admin::{Answer, NotReloaded, Reloaded, Wrong};
 use crate::config::{self, Changes, Config, Inventory, Report};
@@ -91,14 +92,21 @@ pub(super) struct Reloader {
     assembly: Arc<Assembly>,
     doors: Vec<Opened>,
     lanes: Lanes,
+    notify: Arc<Notify>,
     generation: u64,
 }
 
 impl Reloader {
     /// A house that was started with this configuration.
-    pub(super) fn new(config: Arc<Config>, assembly: Arc<Assembly>, doors: Vec<Opened>, lanes: Lanes) -> Self {
-        let started = config.inventory.clone();
-        Self { config, started, assembly, doors, lanes, generation: assembly::FIRST }
+    pub(super) fn new(
+        config: Arc<Config>,
+        assembly: Arc<Assembly>,
+        doors: Vec<Opened>,
+        lanes: Lanes,
+        notify: Arc<Notify>,
+    ) -> Self {
+        let started = config.inventory.fixed();
+        Self { config, started, assembly, doors, lanes, notify, generation: assembly::FIRST }
     }
 
     /// Reloads whenever it is asked to or a file changes, until the house closes.
@@ -121,7 +129,9 @@ impl Reloader {
                     None => continue,
                 },
             };
+            self.notify(Notify::reloading).await;
             let answer = self.reload(scope).await;
+            self.notify(|notify| notify.ready("takes events in")).await;
             if answer.is_ok() {
                 watcher = Watcher::of(&self.config);
             }
@@ -131,6 +141,13 @@ impl Reloader {
                 drop(tell.send(answer));
             }
         }
+    }
+
+    /// Whoever is told may be slow to hear it.
+    async fn notify(&self, tell: impl FnOnce(&Notify) + Send + 'static) {
+        let notify = Arc::clone(&self.notify);
+        // Nothing depends on it.
+        drop(spawn_blocking(move || tell(&notify)).await);
     }
 
     async fn reload(&mut self, scope: Scope) -> Answer {
@@ -150,11 +167,15 @@ impl Reloader {
         let (journal, metrics) = (&self.assembly.journal, &self.assembly.metrics);
         let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let generation = self.generation + 1;
-        let snapshot = assembly::snapshot(&next, journal, metrics, &doors, generation);
+        let now = self.assembly.clock.now();
+        let rooms = Rooms { journal, metrics, doors: &doors, now };
+        let before = self.assembly.snapshot.load();
+        let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
         let snapshot = snapshot.map_err(|error| error.to_string())?;
         // From here on nothing is refused any more.
         self.send(&next, &changes.destinations)?;
-        drop(self.assembly.snapshot.swap(snapshot));
+        drop((before, self.assembly.snapshot.swap(snapshot)));
+        self.assembly.silence.follow(&next, &self.assembly.metrics, now);
         for (name, tls) in &self.doors {
             let now = next.listeners.iter().find(|listener| listener.name == *name);
             if let (Some(tls), Some(now)) = (tls, now.and_then(|listener| listener.tls.as_ref())) {

@@ -6,28 +6,47 @@
 //!
 //! Must not know: what is running.
 
-use std::io::{self, Write};
-use std::path::Path;
+mod json;
 
-use serde_json::{Value, json};
+pub(super) use json::{json, problems};
+
+use std::io::{self, Write};
 
 use crate::config::ceiling::{self, Load};
 use crate::config::provider::{Confidence, Survival};
-use crate::config::{Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source, show_size, show_time};
+use crate::config::{
+    AddressList, Addresses, Config, Destination, Listener, Route, Shown, Source, show_size, show_time,
+};
 use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader, Hops};
+use crate::verify::Algorithm;
+
+mod tenants;
 
 /// Width of the column of names.
 const NAMES: usize = 14;
 
 /// Prints for people what a configuration means.
-pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn text(
+    config: &Config,
+    (load, tests): (Load, usize),
+    colour: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "{} is a configuration that works.", config.path.display())?;
+    match tests {
+        0 => {}
+        1 => writeln!(out, "Its test holds.")?,
+        count => writeln!(out, "Its {count} tests hold.")?,
+    }
     head(out, "Listeners")?;
     for listener in &config.listeners {
         line(out, &listener.name, &entrance(listener))?;
         more(out, &listener_limits(listener))?;
+        if let Some(hops) = &listener.trusted_hops {
+            more(out, &trusted(listener, hops))?;
+        }
     }
     match config.metrics {
         Some(address) => line(out, "(metrics)", &format!("http://{address}/metrics, /-/healthy, /-/ready"))?,
@@ -49,15 +68,20 @@ pub(super) fn text(config: &Config, load: Load, colour: bool, out: &mut impl Wri
     for source in &config.sources {
         sources(config, source, out)?;
     }
+    tenants::text(config, out)?;
     head(out, "Destinations")?;
     for destination in &config.destinations {
         destinations(config, destination, out)?;
     }
     head(out, "Routes")?;
-    for (place, route) in config.routes.iter().enumerate() {
+    for route in &config.routes {
         let (from, to) = names(config, route);
         let to = to.map_or_else(|| "discarded: nothing is stored".to_owned(), |to| to.join(", "));
-        line(out, &(place + 1).to_string(), &format!("{} -> {to}", from.join(", ")))?;
+        let mixed = if route.mixed { ", batches of several tenants" } else { "" };
+        line(out, &route.label, &format!("{}{mixed} -> {to}", from.join(", ")))?;
+        if let Some(when) = &route.when {
+            more(out, &format!("when {when}"))?;
+        }
     }
     journal(config, out)?;
     cost(config, load, out)?;
@@ -72,11 +96,11 @@ fn head(out: &mut impl Write, title: &str) -> io::Result<()> {
     writeln!(out, "\n{title}")
 }
 
-fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {name:NAMES$} {text}")
 }
 
-fn more(out: &mut impl Write, text: &str) -> io::Result<()> {
+pub(super) fn more(out: &mut impl Write, text: &str) -> io::Result<()> {
     line(out, "", text)
 }
 
@@ -91,6 +115,14 @@ fn entrance(listener: &Listener) -> String {
         text.push_str(&format!(", known to providers as {url}"));
     }
     text
+}
+
+fn trusted(listener: &Listener, hops: &Hops) -> String {
+    let header = match hops.header {
+        HopHeader::XForwardedFor => "X-Forwarded-For",
+        HopHeader::Forwarded => "Forwarded",
+    };
+    format!("hops of {} say in {header} who calls", addresses(&listener.hops))
 }
 
 fn listener_limits(listener: &Listener) -> String {
@@ -112,7 +144,15 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
     line(out, &source.name, &format!("{} on {on} ({host}), provider {}", source.path, source.provider))?;
     more(out, &format!("{}; confidence {}, checked {}", facts.title, confidence(facts.confidence), facts.checked))?;
     more(out, &format!("proof: {}", proof(source)))?;
+    let secrets = secrets(source);
+    if secrets > 1 {
+        let figure = "porteiro_source_secret_last_used_timestamp_seconds tells which are still used";
+        more(out, &format!("secrets: {secrets}, in rotation; {figure}"))?;
+    }
     more(out, &format!("repeats: {}", repeats(config, source)))?;
+    if let Some(every) = source.expect_every {
+        more(out, &format!("silence: an alarm after {} without an event", show_time(every)))?;
+    }
     let answers = &source.built.answers;
     let ack = match source.ack {
         Ack::Durable => "once the event is on disk",
@@ -124,6 +164,9 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         &format!("hears: {} {ack}, {} if it is not proven{within}", answers.success.status, answers.reject.status),
     )?;
     more(out, &format!("when refused: {}", refused(source)))?;
+    if source.tenancy.named {
+        more(out, &format!("over a tenant's rate: {}", tenants::over(source)))?;
+    }
     let body = &source.body;
     let limits = format!(
         "takes: {}, bodies up to {} within {}, at least {}/s after {}",
@@ -134,8 +177,8 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         show_time(body.grace)
     );
     more(out, &limits)?;
-    if source.rules.addresses.is_some() {
-        more(out, "only from the addresses that are listed")?;
+    if let Some(list) = &source.addresses {
+        more(out, &format!("only from {}", addresses(list)))?;
     }
     Ok(())
 }
@@ -151,18 +194,56 @@ const fn confidence(confidence: Confidence) -> &'static str {
 }
 
 fn proof(source: &Source) -> String {
-    if source.built.verifier.proves_nothing() {
+    let verifier = &source.built.verifier;
+    if verifier.proves_nothing() {
         return "NONE: everything that comes in is taken for an event".into();
     }
-    let what = if source.built.facts.binds_body {
-        "a signature that binds the body"
-    } else {
-        "a credential that is shown; nothing binds the body"
-    };
-    if source.built.verifier.credential().is_none() {
-        return what.into();
+    let signed = !verifier.proofs().is_empty() && verifier.proofs().iter().all(|proof| proof.algorithm.signs_text());
+    let mut all: Vec<String> = Vec::new();
+    if source.built.facts.binds_body {
+        all.push("a signature that binds the body".into());
+    } else if signed {
+        all.push("a signature".into());
+    } else if verifier.proofs().iter().any(|proof| proof.algorithm != Algorithm::Nothing) {
+        all.push("a credential that is shown".into());
     }
-    format!("{what}; it is cut out before the event is stored")
+    all.extend(shown(&source.shown));
+    let mut text = all.join(", and ");
+    if !source.built.facts.binds_body {
+        text.push_str("; nothing binds the body");
+    }
+    if !verifier.credential().is_none() {
+        let what = if all.len() > 1 { "what is shown" } else { "it" };
+        text.push_str(&format!("; {what} is cut out before the event is stored"));
+    }
+    text
+}
+
+/// What a source asks every request to show.
+fn shown(shown: &Shown) -> Vec<String> {
+    let token = shown.token.then(|| "a token in the path".to_owned());
+    let header = shown.header.as_ref().map(|name| format!("a token in header {name}"));
+    let from = shown.addresses.as_ref().map(|list| format!("a caller from {}", addresses(list)));
+    token.into_iter().chain(header).chain(from).collect()
+}
+
+/// A list of addresses in short: how long, from where, and how old.
+fn addresses(list: &Addresses) -> String {
+    let count = |count: usize| if count == 1 { "1 range".to_owned() } else { format!("{count} ranges") };
+    let of = |known: &AddressList| {
+        let date = known.date.as_ref().map_or_else(|| "undated".to_owned(), |date| format!("dated {date}"));
+        format!("list {} ({}, {date})", known.name, count(known.prefixes))
+    };
+    let lists: Vec<String> = list.lists.iter().map(of).collect();
+    let rest = list.prefixes.saturating_sub(list.lists.iter().map(|known| known.prefixes).sum());
+    let rest = (rest > 0 || lists.is_empty()).then(|| count(rest));
+    lists.into_iter().chain(rest).collect::<Vec<_>>().join(" and ")
+}
+
+/// How many of the source's `secrets` prove something.
+fn secrets(source: &Source) -> usize {
+    let keys = source.built.secrets.iter().flatten();
+    keys.filter_map(|key| key.parse::<usize>().ok()).max().unwrap_or(0)
 }
 
 fn repeats(config: &Config, source: &Source) -> String {
@@ -255,6 +336,13 @@ fn journal(config: &Config, out: &mut impl Write) -> io::Result<()> {
             show_time(options.keep_dead_age),
             show_size(options.keep_dead_size)
         ),
+    )?;
+    more(
+        out,
+        &format!(
+            "of each destination {} events wait for their next attempt in memory, {} of one tenant's; more wait on disk",
+            options.retry_slots, options.retry_slots_per_tenant
+        ),
     )
 }
 
@@ -265,6 +353,17 @@ fn cost(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
     for term in &terms {
         writeln!(out, "  {:>10}  {}: {}", rounded(term.bytes), term.what, term.how)?;
     }
+    let files = config.files();
+    head(out, "Most open files")?;
+    writeln!(
+        out,
+        "  {:>10}  {} for connections, {} for workers, {} for the journal, {} others",
+        files.total(),
+        files.connections,
+        files.workers,
+        files.journal,
+        files.beside
+    )?;
     head(out, "Longest outage")?;
     let room = rounded(ceiling::room(config));
     writeln!(
@@ -306,144 +405,6 @@ fn names<'a>(config: &'a Config, route: &Route) -> (Vec<&'a str>, Option<Vec<&'a
         to.iter().filter_map(|place| config.destinations.get(*place)).map(|known| &*known.plan.name).collect()
     });
     (from, to)
-}
-
-/// Prints for machines what a configuration means.
-pub(super) fn json(config: &Config, load: Load, out: &mut impl Write) -> io::Result<()> {
-    let terms = ceiling::memory(config);
-    let term = |term: &ceiling::Term| json!({ "what": term.what, "how": term.how, "bytes": term.bytes });
-    let told = json!({
-        "ok": true,
-        "configuration": config.path.display().to_string(),
-        "log": { "format": format(config.log.format), "level": level(config.log.level) },
-        "metrics": config.metrics.map(|address| address.to_string()),
-        "control": config.control.as_deref().map(path),
-        "watch": config.watch,
-        "listeners": config.listeners.iter().map(json_listener).collect::<Vec<_>>(),
-        "sources": config.sources.iter().map(|source| json_source(config, source)).collect::<Vec<_>>(),
-        "destinations": config.destinations.iter().map(json_destination).collect::<Vec<_>>(),
-        "routes": config.routes.iter().map(|route| json_route(config, route)).collect::<Vec<_>>(),
-        "journal": {
-            "directory": path(&config.store.directory),
-            "size_bytes": config.store.options.size,
-            "segment_bytes": config.store.options.segment_size,
-            "room_bytes": ceiling::room(config),
-            "dedup_window_seconds": config.store.options.dedup_window.as_secs_f64(),
-            "dedup_events": config.store.options.dedup_entries,
-        },
-        "memory_ceiling": {
-            "bytes": ceiling::total(&terms),
-            "terms": terms.iter().map(term).collect::<Vec<_>>(),
-        },
-        "dedup_recognises": {
-            "seconds": ceiling::dedup(config, load).0.as_secs(),
-            "bound": ceiling::dedup(config, load).1,
-        },
-        "outage": {
-            "events_per_second": load.per_second,
-            "event_bytes": load.body,
-            "destinations": ceiling::outage(config, load).iter().map(|outage| json!({
-                "destination": outage.destination, "seconds": outage.holds.as_secs(), "bound": outage.bound,
-            })).collect::<Vec<_>>(),
-        },
-        "dangers": config.dangers.as_ref().map_or_else(Vec::new, listed),
-    });
-    writeln!(out, "{told:#}")
-}
-
-/// Prints for machines what is wrong with a configuration.
-pub(super) fn problems(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{:#}", json!({ "ok": false, "problems": listed(report) }))
-}
-
-fn listed(report: &Report) -> Vec<Value> {
-    let one = |problem| {
-        let place = report.place(problem);
-        json!({
-            "file": place.file,
-            "line": place.line,
-            "column": place.column,
-            "what": problem.title(),
-            "here": problem.marked(),
-            "advice": problem.advice().collect::<Vec<_>>(),
-        })
-    };
-    report.problems().iter().map(one).collect()
-}
-
-const fn format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Auto => "auto",
-        LogFormat::Text => "text",
-        LogFormat::Json => "json",
-    }
-}
-
-const fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    }
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn json_listener(listener: &Listener) -> Value {
-    json!({
-        "name": &*listener.name,
-        "address": listener.address.to_string(),
-        "public_url": listener.public_url.as_deref(),
-        "certificates": listener.files.iter().map(|pair| path(&pair.certificate)).collect::<Vec<_>>(),
-        "connections": listener.limits.connections,
-    })
-}
-
-fn json_source(config: &Config, source: &Source) -> Value {
-    let facts = &source.built.facts;
-    let on = source.on.iter().filter_map(|place| config.listeners.get(*place));
-    json!({
-        "name": &*source.name,
-        "on": on.map(|listener| &*listener.name).collect::<Vec<_>>(),
-        "host": source.host.as_deref(),
-        "path": source.path.as_str(),
-        "provider": &*source.provider,
-        "title": facts.title,
-        "confidence": confidence(facts.confidence),
-        "checked": facts.checked,
-        "docs": facts.docs,
-        "proof": proof(source),
-        "proves_nothing": source.built.verifier.proves_nothing(),
-        "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
-        "ack": match source.ack { Ack::Durable => "durable", Ack::Buffered => "buffered" },
-        "success_status": source.built.answers.success.status,
-        "reject_status": source.built.answers.reject.status,
-        "body_bytes": source.rules.body_max,
-    })
-}
-
-fn json_destination(destination: &Destination) -> Value {
-    let (plan, owed) = (&destination.plan, &destination.journal);
-    json!({
-        "name": &*plan.name,
-        "url": &*plan.url,
-        "host": plan.host.as_deref(),
-        "concurrency": plan.concurrency,
-        "deadline_seconds": plan.deadline.as_secs_f64(),
-        "essential": owed.essential,
-        "hand_over": match owed.hand_over { HandOver::Stored => "stored", HandOver::Verified => "verified" },
-        "backlog_age_seconds": owed.backlog_age.as_secs_f64(),
-        "backlog_bytes": owed.backlog_size,
-    })
-}
-
-fn json_route(config: &Config, route: &Route) -> Value {
-    let (from, to) = names(config, route);
-    json!({ "from": from, "to": to, "discard": route.to.is_none() })
 }
 
 #[cfg(test)]

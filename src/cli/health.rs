@@ -1,21 +1,19 @@
 //! Is the house ready?
 //!
-//! Promises: an answer within two seconds, whatever stands at the address.
+//! Promises: an answer within the time that is given, whatever stands at the address and however slowly it speaks.
 //!
 //! Must not know: what ready means; the metrics listener says so.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long connecting, writing and each read may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How much of the answer is read.
-const ANSWER_MAX: u64 = 4096;
+const ANSWER_MAX: usize = 4096;
 
 /// Asks the metrics listener at `address` whether the house is ready; the error says what it said instead.
-pub(super) fn ask(address: SocketAddr) -> Result<(), String> {
-    let answer = exchange(address).map_err(|error| format!("{address} cannot be asked: {error}"))?;
+pub(super) fn ask(address: SocketAddr, within: Duration) -> Result<(), String> {
+    let answer = exchange(address, within).map_err(|error| format!("{address} cannot be asked: {error}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_default();
     match status {
@@ -28,13 +26,29 @@ pub(super) fn ask(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-fn exchange(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /-/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+fn exchange(address: SocketAddr, within: Duration) -> io::Result<String> {
+    let until = Instant::now() + within;
+    let left = || {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
+    };
+    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
+    stream.set_write_timeout(Some(left()?))?;
+    // One write: at most one wait.
+    stream.write_all(format!("GET /-/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    let mut piece = [0; 512];
+    while answer.len() < ANSWER_MAX {
+        stream.set_read_timeout(Some(left()?))?;
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What a socket's own timeout is called.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error),
+        }
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -44,6 +58,9 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    /// Long enough for whoever answers at all.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// What `ask` makes of these bytes.
     fn check(answer: &'static [u8]) -> Result<(), String> {
@@ -56,7 +73,7 @@ mod tests {
             assert!(asked[..length].starts_with(b"GET /-/ready HTTP/1.1\r\n"));
             stream.write_all(answer).unwrap();
         });
-        let said = ask(address);
+        let said = ask(address, PATIENCE);
         server.join().unwrap();
         said
     }
@@ -75,6 +92,40 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        assert!(ask(address).unwrap_err().contains("cannot be asked"));
+        assert!(ask(address, PATIENCE).unwrap_err().contains("cannot be asked"));
+    }
+
+    #[test]
+    fn who_is_silent_or_drips_is_not_waited_for() {
+        for drips in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 1024];
+                // Whole, so that the end is no reset.
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let length = stream.read(&mut asked).unwrap();
+                    asked.rotate_left(length);
+                }
+                // One byte at a time, for as long as somebody listens.
+                for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(std::iter::repeat(&b'x')).take(100_000) {
+                    thread::park_timeout(Duration::from_millis(10));
+                    if drips && stream.write_all(&[*byte]).is_err() {
+                        return;
+                    }
+                    if !drips {
+                        // Returns when the other side is gone.
+                        drop(stream.read(&mut asked));
+                        return;
+                    }
+                }
+            });
+            let began = Instant::now();
+            let said = ask(address, Duration::from_millis(200)).unwrap_err();
+            assert!(said.contains("cannot be asked"), "{drips}: {said}");
+            assert!(began.elapsed() < Duration::from_secs(10), "{drips}: {:?}", began.elapsed());
+            server.join().unwrap();
+        }
     }
 }

@@ -27,9 +27,25 @@ pub(crate) struct Building<'a> {
 }
 
 impl Building<'_> {
+    /// Builds what stands in another file, of which this could not be read.
+    pub(crate) fn elsewhere<T>(&mut self, file: usize, cut: Cut, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let here = (self.problems.turn_to(file), self.dangers.turn_to(file), std::mem::replace(&mut self.cut, cut));
+        let value = inside(self);
+        self.problems.turn_to(here.0);
+        self.dangers.turn_to(here.1);
+        self.cut = here.2;
+        value
+    }
+
     /// Notes a problem at a place of the text.
     pub(crate) fn problem(&mut self, span: &Span, title: impl Into<String>) -> &mut Problem {
         self.problems.at(span.clone(), title)
+    }
+
+    /// The line of the text in which a place begins, counted from 1.
+    pub(crate) fn line(&self, span: &Span) -> usize {
+        let text = self.files.first().map_or("", |file| file.text.as_str());
+        1 + text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count()
     }
 
     /// Names something that works and is unsafe.

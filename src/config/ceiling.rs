@@ -8,25 +8,29 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::admission;
+use crate::dedup::Window;
+use crate::ingress;
+use crate::journal::cost;
+use crate::listen::Limits;
+use crate::tenant::{Table, Unknown};
 
-/// The program itself, its threads and its tables of names: what an idle process without connections takes.
-const PROGRAM: u64 = 8 << 20;
-/// A connection at rest: socket, TLS state and the task.
-const CONNECTION: u64 = 15 << 10;
-/// What a TLS handshake under way needs beside the connection: keys, certificates, transcripts.
-const HANDSHAKE: u64 = 40 << 10;
+/// The program itself and its threads: what an idle process takes.
+const PROGRAM: u64 = 24 << 20;
+/// A source: its figures, its plan of proof, its replies.
+const SOURCE: u64 = 32 << 10;
+/// A destination: its figures and its plan, and two threads that read for it.
+const DESTINATION: u64 = (64 << 10) + 2 * (256 << 10);
 /// A worker of a destination: its connection, TLS, and the part of an answer that is read.
-const WORKER: u64 = 96 << 10;
-/// One retry slot.
-const SLOT: u64 = 64;
-/// One event in the dedup window: key, digest, id, times, and the table's own room.
-const DEDUP: u64 = 160;
-/// One address in the refusal table.
-const ADDRESS: u64 = 64;
-/// What the lane of a destination reads from a segment at once, for the live and the late cursor.
-const READS: u64 = 2;
-/// What a record takes on disk beside the body: envelope, head and checks.
-const BESIDE: u64 = 512;
+const WORKER: u64 = 192 << 10;
+/// An envelope that names many destinations and tenants.
+const ENVELOPE: u64 = 4 << 10;
+/// What a record takes on disk beside the body as a rule: envelope and checks, and a head of usual size.
+const BESIDE: u64 = 1024;
+/// Of what is asked for, so many parts more are taken: what the allocator rounds up, and keeps for the next to ask.
+const ROUNDED: u64 = 8;
+/// One range of a list of addresses: in the configuration, for admission and for proofs.
+const RANGE: u64 = 3 * 32;
 
 /// A part of a sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,62 +63,134 @@ pub struct Load {
     pub body: u64,
 }
 
+/// How many ranges stand in the lists of addresses.
+fn ranges(config: &Config) -> u64 {
+    let hops = config.listeners.iter().map(|listener| &listener.hops);
+    let sources = config.sources.iter().flat_map(|source| source.addresses.iter().chain(&source.shown.addresses));
+    hops.chain(sources).map(|list| list.prefixes as u64).sum()
+}
+
 /// The terms of the memory ceiling.
 #[must_use]
 pub fn memory(config: &Config) -> Vec<Term> {
-    let options = &config.store.options;
-    let mut terms = vec![Term { what: "program".into(), how: "threads and tables of names".into(), bytes: PROGRAM }];
-    for listener in &config.listeners {
-        let limits = &listener.limits;
-        let (connections, head) = (limits.connections as u64, limits.head_size as u64);
-        let each = CONNECTION + 2 * head;
-        terms.push(Term {
-            what: format!("listener {}", listener.name),
-            how: format!("{connections} connections of {} with a full head", super::show_size(each)),
-            bytes: connections.saturating_mul(each),
-        });
-        if listener.tls.is_some() {
-            let handshakes = limits.handshakes as u64;
-            terms.push(Term {
-                what: format!("listener {}", listener.name),
-                how: format!("{handshakes} handshakes of {}", super::show_size(HANDSHAKE)),
-                bytes: handshakes.saturating_mul(HANDSHAKE),
-            });
-        }
-    }
-    let mut term = |what: &str, how: String, bytes: u64| terms.push(Term { what: what.into(), how, bytes });
-    term("bodies", "limits.in-flight: being read, or waiting for the disk".into(), config.admission.in_flight_max);
-    term("journal queue", "journal.queue: heads and what is written together".into(), options.queue_bytes);
-    term("recent events", "journal.recent: shared by all destinations".into(), options.ring_bytes);
-    let entries = u64::from(options.dedup_entries);
-    term("dedup window", format!("{entries} events of {}", super::show_size(DEDUP)), entries.saturating_mul(DEDUP));
-    let addresses = config.admission.addresses_max as u64;
-    term(
-        "refusals",
-        format!("{addresses} addresses of {}", super::show_size(ADDRESS)),
-        addresses.saturating_mul(ADDRESS),
+    let mut sum = Sum::default();
+    let (sources, destinations) = (config.sources.len() as u64, config.destinations.len() as u64);
+    sum.add(
+        "program",
+        format!("itself, {sources} sources and {destinations} destinations"),
+        PROGRAM + sources * SOURCE + destinations * DESTINATION,
     );
-    let owed = (options.size / (BESIDE + 512)).div_ceil(8);
-    for destination in &config.destinations {
-        let workers = u64::from(destination.plan.concurrency);
-        let reads = READS * u64::from(options.read_bytes);
-        let slots = u64::from(options.retry_slots) * SLOT;
-        let bytes = destination.plan.bytes + workers * WORKER + reads + slots + owed;
-        let show = super::show_size;
-        terms.push(Term {
-            what: format!("destination {}", destination.plan.name),
-            how: format!(
-                "{} in flight, {workers} workers of {}, reads {}, {} retry slots, one bit for each of {} owed events",
-                show(destination.plan.bytes),
-                show(WORKER),
-                show(reads),
-                options.retry_slots,
-                owed * 8
-            ),
-            bytes,
-        });
+    listeners(config, &mut sum);
+    let pins = pins(config);
+    let bodies = "limits.in-flight: being read, or waiting for the disk";
+    let bodies = if pins == 1 { bodies.to_owned() } else { format!("{bodies}; each may keep {pins} times its size") };
+    sum.add("bodies", bodies, config.admission.in_flight_max.saturating_mul(pins));
+    let options = &config.store.options;
+    let record = record(config);
+    let shared = cost::of_all(options, destinations, record);
+    sum.add("journal queue", "journal.queue: four times, with its lists; heads and small bodies".into(), shared.queue);
+    sum.add("recent events", "journal.recent: shared by all destinations".into(), shared.recent.saturating_mul(pins));
+    sum.add("segments", "which there are, and what lies where in them".into(), shared.index);
+    sum.add("journal work", "what is carried on, buried and stated in checkpoints".into(), shared.work);
+    let (entries, each) = (u64::from(options.dedup_entries), Window::ENTRY_BYTES as u64);
+    sum.add(
+        "dedup window",
+        format!("{entries} events of {}", super::show_size(each)),
+        (entries + 64).saturating_mul(each),
+    );
+    let addresses = config.admission.addresses_max as u64;
+    sum.add(
+        "callers",
+        format!("refusals of {addresses} addresses of {}, and shares", super::show_size(admission::ADDRESS)),
+        (addresses + 8).saturating_mul(admission::ADDRESS) + admission::SHARES,
+    );
+    let ranges = ranges(config);
+    if ranges > 0 {
+        let how = format!("{ranges} ranges of {}", super::show_size(RANGE));
+        sum.add("address lists", how, ranges.saturating_mul(RANGE));
     }
-    terms
+    tenants(config, &mut sum);
+    for destination in &config.destinations {
+        destination_terms(config, destination, record, &mut sum);
+    }
+    sum.add("dead letters", "which there are, within journal.keep.dead".into(), shared.dead);
+    let taken = total(&sum.0);
+    // The other terms are nothing yet while the journal is opened.
+    let idle = PROGRAM + entries.saturating_mul(each) + shared.work;
+    let opening = shared.opening.saturating_sub(taken.saturating_sub(idle));
+    if opening > 0 {
+        sum.add("start", "the journal is read back: more than all that is taken later".into(), opening);
+    }
+    sum.add("allocator", "what it rounds up and keeps: an eighth".into(), (taken + opening) / ROUNDED);
+    sum.0
+}
+
+#[derive(Default)]
+struct Sum(Vec<Term>);
+
+impl Sum {
+    fn add(&mut self, what: &str, how: String, bytes: u64) {
+        self.0.push(Term { what: what.to_owned(), how, bytes });
+    }
+}
+
+fn tenants(config: &Config, sum: &mut Sum) {
+    let spec = &config.tenants.spec;
+    let (named, keys) = (spec.tenants.len() as u64, config.tenants.keys() as u64);
+    if named > 0 {
+        let further = keys.saturating_sub(named) * Table::KEY_BYTES as u64;
+        let bytes = (named * Table::TENANT_BYTES as u64).saturating_add(further);
+        sum.add("tenants", format!("{named} with {keys} keys and their buckets"), bytes);
+    }
+    if spec.unknown.is_some() {
+        let (most, each) = (spec.unknown_max as u64, Unknown::ENTRY_BYTES as u64);
+        let how = format!("{most} buckets of {}", super::show_size(each));
+        sum.add("unknown tenants", how, most.saturating_mul(each));
+    }
+}
+
+fn listeners(config: &Config, sum: &mut Sum) {
+    let own = config.listeners.iter().map(|listener| (&*listener.name, listener.limits, listener.tls.is_some()));
+    let metrics = config.metrics.map(|_| ("(metrics)", Limits::private(), false));
+    for (name, limits, tls) in own.chain(metrics) {
+        let (connections, each) = (limits.connections as u64, limits.connection_bytes(tls));
+        let how = format!("{connections} connections of {} with a full head and buffers", super::show_size(each));
+        sum.add(&format!("listener {name}"), how, connections.saturating_mul(each));
+    }
+}
+
+/// The largest record that an event can be.
+fn record(config: &Config) -> u64 {
+    let heads = config.listeners.iter().map(|listener| listener.limits.head_size as u64).max().unwrap_or(0);
+    let bodies = config.sources.iter().map(|source| source.rules.body_max).max().unwrap_or(0);
+    (bodies + heads + ENVELOPE).min(config.store.options.segment_size)
+}
+
+/// How many times its size a piece of a body may keep from others: it is kept in the buffer that it was read into.
+fn pins(config: &Config) -> u64 {
+    let buffers = config.listeners.iter().map(|listener| listener.limits.head_size.div_ceil(ingress::KEEP) as u64);
+    buffers.max().unwrap_or(1).max(1)
+}
+
+fn destination_terms(config: &Config, destination: &super::Destination, record: u64, sum: &mut Sum) {
+    let (plan, show) = (&destination.plan, super::show_size);
+    let workers = u64::from(plan.concurrency);
+    let cost::LaneCost { events, owed, slots, reads, outcomes } =
+        cost::of_lane(&config.store.options, record, u64::from(plan.concurrency));
+    let how = format!(
+        "{} or one event in flight, {workers} workers of {}, reads {}, outcomes {}, {} retry slots {}, which of {events} \
+         events are owed {}",
+        show(plan.bytes),
+        show(WORKER),
+        show(reads),
+        show(outcomes),
+        config.store.options.retry_slots,
+        show(slots),
+        show(owed),
+    );
+    let in_flight = plan.bytes.max(record).saturating_mul(2);
+    let bytes = in_flight + workers * WORKER + reads + outcomes + slots + owed;
+    sum.add(&format!("destination {}", plan.name), how, bytes);
 }
 
 /// The sum of the terms.

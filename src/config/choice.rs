@@ -11,7 +11,8 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader};
+use crate::tenant::Mode;
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -58,10 +59,24 @@ impl Word for Ack {
     }
 }
 
+impl Word for HopHeader {
+    const FORM: &'static str = "`x-forwarded-for` or `forwarded`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("x-forwarded-for", Self::XForwardedFor), ("forwarded", Self::Forwarded)])
+    }
+}
+
 impl Word for HandOver {
     const FORM: &'static str = "`stored` or `verified`";
     fn read(text: &str) -> Result<Self, String> {
         choose(text, &[("stored", Self::Stored), ("verified", Self::Verified)])
+    }
+}
+
+impl Word for Mode {
+    const FORM: &'static str = "`shape` or `refuse`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("shape", Self::Shape), ("refuse", Self::Refuse)])
     }
 }
 

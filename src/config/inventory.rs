@@ -9,17 +9,22 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::Value;
 use zeroize::Zeroizing;
 
+use super::text::TEXT_MAX;
 use crate::verify::digest;
 
 /// Of a larger file only this much is compared; no file that a configuration names may be as large.
 const COMPARED_MAX: u64 = 16 << 20;
+
+/// More changes than this are counted, but not told one by one.
+const LINES_MAX: usize = 100;
 
 /// Sections that hold what a running house cannot change.
 const FIXED: [&str; 6] = ["control", "dedup", "journal", "limits", "log", "metrics"];
@@ -44,17 +49,76 @@ impl Stamp {
     }
 }
 
-/// The files that are asked for while a configuration is built.
+/// Text of the configuration: as it was before it was read, and what it said; of a directory only that.
+#[derive(Clone, Debug)]
+struct Text {
+    stamp: Stamp,
+    said: Option<Arc<str>>,
+}
+
+/// What is asked for while a configuration is built: its text, and the files that it names.
 #[derive(Debug, Default)]
-pub(crate) struct Asked(RefCell<BTreeMap<PathBuf, (String, Stamp)>>);
+pub(crate) struct Asked {
+    files: RefCell<BTreeMap<PathBuf, (String, Stamp)>>,
+    texts: RefCell<BTreeMap<PathBuf, Text>>,
+    /// The text is not read again, but taken from here.
+    kept: bool,
+}
 
 impl Asked {
+    /// The text is the one that is in force, whatever stands in its files now.
+    pub(crate) fn keeping(inventory: &Inventory) -> Self {
+        Self { texts: RefCell::new(inventory.texts.clone()), kept: true, ..Self::default() }
+    }
+
     /// Notes a file as it is before it is read, so that a change while it is read is seen as one later.
     pub(crate) fn note(&self, said: &str, path: &Path) {
-        let mut asked = self.0.borrow_mut();
-        if !asked.contains_key(path) {
-            asked.insert(path.to_owned(), (said.to_owned(), Stamp::of(path)));
+        let mut files = self.files.borrow_mut();
+        if !files.contains_key(path) {
+            files.insert(path.to_owned(), (said.to_owned(), Stamp::of(path)));
         }
+    }
+
+    /// A file that holds text of the configuration; of one that is too large, a little more than is allowed.
+    pub(crate) fn text(&self, path: &Path) -> io::Result<Arc<str>> {
+        if self.kept {
+            let said = self.texts.borrow().get(path).and_then(|text| text.said.clone());
+            return said.ok_or_else(|| io::ErrorKind::NotFound.into());
+        }
+        let stamp = Stamp::of(path);
+        let mut said = String::new();
+        fs::File::open(path)?.take(TEXT_MAX + 1).read_to_string(&mut said)?;
+        let said: Arc<str> = said.into();
+        self.texts.borrow_mut().insert(path.to_owned(), Text { stamp, said: Some(Arc::clone(&said)) });
+        Ok(said)
+    }
+
+    /// The names of the files of a directory that hold text of the configuration, in order: those ending in `.toml`, but
+    /// no hidden ones, as editors make them.
+    pub(crate) fn directory(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        if self.kept {
+            let texts = self.texts.borrow();
+            if !texts.contains_key(path) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let here = texts.keys().filter(|text| text.parent() == Some(path));
+            names.extend(here.filter_map(|text| text.file_name()).map(|name| name.to_string_lossy().into_owned()));
+            names.sort_unstable();
+            return Ok(names);
+        }
+        let stamp = Stamp::of(path);
+        // One that is not there may come.
+        self.texts.borrow_mut().insert(path.to_owned(), Text { stamp, said: None });
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".toml") && !name.starts_with('.') && !entry.path().is_dir() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 }
 
@@ -69,30 +133,51 @@ struct Used {
     by: Vec<String>,
 }
 
-/// A configuration as it was read: every key with its value, and every file that it stands on.
+/// What a key says, as far as it can be compared: a digest.
+type Said = [u8; 32];
+
+/// A configuration as it was read: every key, and every file that it stands on.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    keys: BTreeMap<Vec<String>, Value>,
+    keys: BTreeMap<Vec<String>, Said>,
     files: BTreeMap<PathBuf, Used>,
-    texts: Vec<(PathBuf, Stamp)>,
+    texts: BTreeMap<PathBuf, Text>,
 }
 
 impl Inventory {
-    /// Takes the inventory of a text that was built.
-    pub(crate) fn take(text: &str, asked: &Asked) -> Self {
+    /// Takes the inventory of what was asked for.
+    pub(crate) fn take(asked: &Asked) -> Self {
+        let texts = asked.texts.borrow().clone();
+        let wanted = asked.files.borrow();
+        // Who names each file, as it is said.
+        let mut by: BTreeMap<&str, BTreeSet<String>> =
+            wanted.values().map(|(said, _)| (said.as_str(), BTreeSet::new())).collect();
         let mut keys = BTreeMap::new();
-        if let Ok(table) = text.parse::<toml::Table>() {
-            flatten(table, &mut Vec::new(), &mut keys);
+        for said in texts.values().filter_map(|text| text.said.as_deref()) {
+            let Ok(table) = said.parse::<toml::Table>() else { continue };
+            flatten(table, &mut Vec::new(), &mut |key, value| {
+                strings(&value, &mut |text| {
+                    if let Some(by) = by.get_mut(text) {
+                        by.insert(title(section(key)));
+                    }
+                });
+                keys.insert(key.to_vec(), digest(&[format!("{value:?}").as_bytes()]));
+            });
         }
-        let mut files = BTreeMap::new();
-        for (path, (said, stamp)) in &*asked.0.borrow() {
-            let Some(digest) = digest_of(path) else { continue };
-            let by: BTreeSet<String> =
-                keys.iter().filter(|(_, value)| says(value, said)).map(|(key, _)| title(section(key))).collect();
-            let by = by.into_iter().collect();
-            files.insert(path.clone(), Used { said: said.clone(), stamp: *stamp, digest, by });
-        }
-        Self { keys, files, texts: Vec::new() }
+        let file = |(path, (said, stamp)): (&PathBuf, &(String, Stamp))| {
+            let by = by.get(said.as_str()).into_iter().flatten().cloned().collect();
+            Some((path.clone(), Used { said: said.clone(), stamp: *stamp, digest: digest_of(path)?, by }))
+        };
+        let files = wanted.iter().filter_map(file).collect();
+        Self { keys, files, texts }
+    }
+
+    /// What of it cannot be changed while a house runs, to be compared with what comes later.
+    #[must_use]
+    pub fn fixed(&self) -> Self {
+        let fixed = |key: &Vec<String>| key.first().is_some_and(|first| first == "listen" || FIXED.contains(&&**first));
+        let keys = self.keys.iter().filter(|(key, _)| fixed(key)).map(|(key, said)| (key.clone(), *said)).collect();
+        Self { keys, ..Self::default() }
     }
 
     /// Whether anything stands there.
@@ -100,15 +185,10 @@ impl Inventory {
         self.keys.range(part.to_vec()..).next().is_some_and(|(key, _)| key.starts_with(part))
     }
 
-    /// The text stood in this file, which was as its stamp says before it was read.
-    pub(crate) fn stood_in(&mut self, path: &Path, stamp: Stamp) {
-        self.texts.push((path.to_owned(), stamp));
-    }
-
-    /// The files that hold text of the configuration, as they were when they were read.
+    /// The files and directories that hold text of the configuration, as they were when they were read.
     #[must_use]
     pub fn texts(&self) -> BTreeMap<PathBuf, Stamp> {
-        self.texts.iter().cloned().collect()
+        self.texts.iter().map(|(path, text)| (path.clone(), text.stamp)).collect()
     }
 
     /// The files that the text names (certificates, secrets, lists), as they were when they were read.
@@ -118,20 +198,27 @@ impl Inventory {
     }
 }
 
-fn flatten(table: toml::Table, path: &mut Vec<String>, keys: &mut BTreeMap<Vec<String>, Value>) {
-    // An empty section is a section, too.
-    if table.is_empty() && !path.is_empty() {
-        keys.insert(path.clone(), Value::Table(toml::Table::new()));
-    }
+/// Tells of each key with its value. There may be very many tenants, so that each of them is one.
+fn flatten(table: toml::Table, path: &mut Vec<String>, each: &mut impl FnMut(&[String], Value)) {
     for (key, value) in table {
         path.push(key);
+        let whole = path.len() == 2 && path[0] == "tenant";
         match value {
-            Value::Table(below) => flatten(below, path, keys),
-            value => {
-                keys.insert(path.clone(), value);
-            }
+            // An empty section is a section, too.
+            Value::Table(below) if !whole && !below.is_empty() => flatten(below, path, each),
+            value => each(path, value),
         }
         path.pop();
+    }
+}
+
+/// Tells of every text in a value.
+fn strings(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(said) => each(said),
+        Value::Array(list) => list.iter().for_each(|value| strings(value, each)),
+        Value::Table(table) => table.values().for_each(|value| strings(value, each)),
+        _ => {}
     }
 }
 
@@ -142,16 +229,6 @@ fn digest_of(path: &Path) -> Option<[u8; 32]> {
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(COMPARED_MAX).read_to_end(&mut bytes).ok()?;
     Some(digest(&[&bytes]))
-}
-
-/// Whether a value is this text, or has it somewhere below.
-fn says(value: &Value, text: &str) -> bool {
-    match value {
-        Value::String(said) => said == text,
-        Value::Array(list) => list.iter().any(|value| says(value, text)),
-        Value::Table(table) => table.values().any(|value| says(value, text)),
-        _ => false,
-    }
 }
 
 /// The section a key stands in: with its name, where it has one.
@@ -206,6 +283,7 @@ impl Changes {
         }
         let restart = differences(started, next, is_fixed);
         changes.restart = restart.iter().map(|(section, how)| line(section, how)).collect();
+        cut(&mut changes.applied);
         changes
     }
 }
@@ -224,7 +302,7 @@ fn is_fixed(key: &[String], inventories: &[&Inventory]) -> bool {
     match rest.first().map(String::as_str) {
         // Its certificates may change, but not whether it speaks TLS at all.
         Some("tls") => !stays(&key[..3]),
-        Some("public-url") => !stays(&key[..2]),
+        Some("forwarded-in" | "public-url" | "trusted-hops") => !stays(&key[..2]),
         _ => true,
     }
 }
@@ -251,6 +329,15 @@ fn differences(
         }
     }
     found
+}
+
+/// Leaves out what nobody would read.
+fn cut(lines: &mut Vec<String>) {
+    let more = lines.len().saturating_sub(LINES_MAX);
+    if more > 0 {
+        lines.truncate(LINES_MAX);
+        lines.push(format!("and {more} more"));
+    }
 }
 
 fn line(section: &[String], how: &How) -> String {

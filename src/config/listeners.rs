@@ -14,7 +14,9 @@ use http::Uri;
 
 use crate::listen::Limits;
 use crate::listen::tls::{Certificates, Files, Tls, TlsError};
+use crate::snapshot::Hops;
 
+use super::addresses::{self, Addresses};
 use super::build::Building;
 use super::choice::Metered;
 use super::problem::Span;
@@ -31,6 +33,10 @@ pub struct Listener {
     pub address: SocketAddr,
     /// `scheme://host[:port]` as the providers were given it.
     pub public_url: Option<Box<str>>,
+    /// Who is believed for whom a request was forwarded; `None` believes nobody.
+    pub trusted_hops: Option<Hops>,
+    /// Where the addresses of those hops were read.
+    pub hops: Addresses,
     /// TLS with the certificates that were named; `None` for a plain listener.
     pub tls: Option<Tls>,
     /// The files that `tls` was read from.
@@ -87,11 +93,12 @@ pub(crate) fn metrics(
 }
 
 fn one(building: &mut Building<'_>, name: &toml::Spanned<String>, said: &At<raw::Listen>) -> Option<Listener> {
-    let raw::Listen { address, public_url, tls, limits } = &said.value;
+    let raw::Listen { address, public_url, tls, limits, .. } = &said.value;
     let plain = tls.is_none();
     let files = files(building, name.get_ref(), tls.as_ref());
     let tls = speak(building, &files, tls.as_ref());
     let public_url = public_url.as_ref().and_then(|url| public(building, url));
+    let (hops, trusted_hops) = trust(building, name.get_ref(), &said.value);
     let limits = self::limits(building, limits);
     let path = ["listen", name.get_ref(), "address"];
     let Some(address) = address else {
@@ -103,7 +110,32 @@ fn one(building: &mut Building<'_>, name: &toml::Spanned<String>, said: &At<raw:
         let note = "tokens and bodies cross the network in clear text; unless something in front ends TLS, add `tls`";
         building.danger(&address.span, title).note(note);
     }
-    Some(Listener { name: name.get_ref().as_str().into(), address: address.value, public_url, tls, files, limits })
+    let name = name.get_ref().as_str().into();
+    Some(Listener { name, address: address.value, public_url, trusted_hops, hops, tls, files, limits })
+}
+
+/// The hops that are believed.
+fn trust(building: &mut Building<'_>, name: &str, said: &raw::Listen) -> (Addresses, Option<Hops>) {
+    let Some(list) = &said.trusted_hops else {
+        if let Some(header) = &said.forwarded_in
+            && !building.cut.hides(&["listen", name, "trusted-hops"])
+        {
+            let problem = building.problem(&header.span, "no hop is trusted, so none is believed in any header");
+            problem.help("name the hops with trusted-hops = [\"10.0.0.7\"], or leave `forwarded-in` out");
+        }
+        return (Addresses::default(), None);
+    };
+    let hops = addresses::build(building, list);
+    if addresses::everybody(&hops.ranges) {
+        building
+            .problem(&list.span, "everybody is a trusted hop")
+            .note("whoever is trusted says who the client is: every caller could say so")
+            .help("name the machines in front of this listener, such as [\"10.0.0.7\"]");
+    }
+    let header = said.forwarded_in.as_ref().map(|said| said.value).unwrap_or_default();
+    let trusted = Hops { addresses: hops.ranges.clone(), header };
+    let trusted = (!hops.ranges.is_empty()).then_some(trusted);
+    (hops, trusted)
 }
 
 /// The files of every pair that is whole.

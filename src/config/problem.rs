@@ -21,7 +21,8 @@ pub struct Problem {
     title: String,
     span: Option<Span>,
     label: String,
-    also: Vec<(Span, String)>,
+    /// Other places, with the file where it is another one.
+    also: Vec<(Option<usize>, Span, String)>,
     notes: Vec<String>,
     help: Vec<String>,
 }
@@ -64,7 +65,13 @@ impl Problem {
 
     /// Another place that has to do with it.
     pub(crate) fn also(&mut self, span: Span, label: impl Into<String>) -> &mut Self {
-        self.also.push((span, label.into()));
+        self.also.push((None, span, label.into()));
+        self
+    }
+
+    /// Another place that has to do with it, in that file.
+    pub(crate) fn also_in(&mut self, file: usize, span: Span, label: impl Into<String>) -> &mut Self {
+        self.also.push((Some(file).filter(|file| *file != self.file), span, label.into()));
         self
     }
 
@@ -127,9 +134,14 @@ impl Problems {
         value
     }
 
-    /// Whether something was found within this part of the configuration: then the part itself is not to blame.
+    /// Problems added from now on belong to this file; answers with the one before.
+    pub(crate) fn turn_to(&mut self, file: usize) -> usize {
+        std::mem::replace(&mut self.file, file)
+    }
+
+    /// Whether something was found within this part of the file: then the part itself is not to blame.
     pub(crate) fn inside(&self, part: &Span) -> bool {
-        let own = self.found.iter().filter(|problem| problem.file == 0);
+        let own = self.found.iter().filter(|problem| problem.file == self.file);
         own.filter_map(|problem| problem.span.as_ref()).any(|span| part.start <= span.start && span.end <= part.end)
     }
 
@@ -271,9 +283,16 @@ impl Report {
                 let also = problem
                     .also
                     .iter()
-                    .map(|(span, label)| AnnotationKind::Context.span(file.clip(span)).label(label.as_str()));
+                    .filter(|(other, ..)| other.is_none())
+                    .map(|(_, span, label)| AnnotationKind::Context.span(file.clip(span)).label(label.as_str()));
                 let snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
                 group = group.element(snippet.annotation(primary).annotations(also));
+                for (other, span, label) in &problem.also {
+                    let Some(file) = other.and_then(|other| self.files.get(other)) else { continue };
+                    let context = AnnotationKind::Context.span(file.clip(span)).label(label.as_str());
+                    let snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
+                    group = group.element(snippet.annotation(context));
+                }
             }
             (Some(file), None) => group = group.element(annotate_snippets::Origin::path(file.name.as_str())),
             (None, _) => {}

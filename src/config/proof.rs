@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use crate::snapshot::Pattern;
 
+use super::besides::{self, Shown};
 use super::build::Building;
 use super::problem::{Problem, TextFile};
 use super::provider::{self, Built, Operator, Provider, Value};
@@ -35,27 +36,28 @@ impl Proofs {
         raw: &raw::Source,
         public_url: bool,
         path: Option<&Pattern>,
-    ) -> Option<Built> {
+    ) -> Option<(Built, Shown)> {
         let Some(said) = &raw.provider else {
             let help = format!("one of {}, or the path of your own provider file", names::list(safe()));
             building.missing(&name.span(), &["source", name.get_ref(), "provider"], &help);
             return None;
         };
         let problems = building.problems.count();
-        let operator = operator(building, raw, public_url);
+        let (besides, shown) = besides::build(building, name, raw);
+        let operator = Operator { besides, ..operator(building, raw, public_url) };
         let provider = self.provider(building, said);
         mask(building, raw, provider.as_deref());
         let provider = provider?;
         // A secret that could not be read would be missed a second time.
         let hidden = |key| building.cut.touches(&["source", name.get_ref(), key]);
-        if building.problems.count() > problems || hidden("values") || hidden("secrets") {
+        if building.problems.count() > problems || hidden("values") || hidden("secrets") || hidden("proof") {
             return None;
         }
         match provider.build(&operator) {
             Ok(built) => {
                 self::path(building, said, raw, path, &built);
                 loud(building, said, name.get_ref(), &built);
-                Some(built)
+                Some((built, shown))
             }
             Err(problems) => {
                 for problem in telling(&problems, raw.secrets.is_some()) {
@@ -227,12 +229,15 @@ fn place(
 /// A credential in the path needs a capture of its name.
 fn path(building: &mut Building<'_>, said: &Said<String>, raw: &raw::Source, path: Option<&Pattern>, built: &Built) {
     let (Some(pattern), Some(at)) = (path, &raw.path) else { return };
+    let below = if pattern.takes_below() { "/*" } else { "" };
+    let besides = raw.proof.as_ref().filter(|proof| proof.value.token.is_some());
+    let by = besides.map_or(&said.span, |proof| &proof.span);
     for capture in built.verifier.credential().captures() {
         if !pattern.captures().any(|name| *name == **capture) {
             building
                 .problem(&at.span, format!("the path has no capture `{{{capture}}}`"))
-                .also(said.span.clone(), "this provider is proven by it")
-                .help(format!("such as \"{}/{{{capture}}}\"", pattern.as_str().trim_end_matches(['*', '/'])));
+                .also(by.clone(), if besides.is_some() { "asked for here" } else { "this provider is proven by it" })
+                .help(format!("such as \"{}/{{{capture}}}{below}\"", pattern.as_str().trim_end_matches(['*', '/'])));
         }
     }
 }
@@ -243,7 +248,7 @@ fn loud(building: &mut Building<'_>, said: &Said<String>, source: &str, built: &
         building.danger(&said.span, format!("nothing proves who calls source `{source}`")).note(
             "whoever finds the address can send events; if nothing can be signed, ask for a token or for addresses",
         );
-    } else if let Some(danger) = &built.facts.danger {
+    } else if let Some(danger) = built.facts.danger.as_ref().filter(|_| built.verifier.asks_besides().is_empty()) {
         building
             .danger(&said.span, format!("provider `{}` of source `{source}` is dangerous", said.value))
             .note(danger.clone());

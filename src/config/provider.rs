@@ -11,7 +11,8 @@
 //! # The form of a provider file
 //!
 //! At the top: `format = 1`, `title`, `docs` (addresses), `checked` (a date), `confidence` (`A` to `C`), the
-//! `methods` of events, `proofs = "any"` or `"all"`, and `danger` for a file that proves nothing.
+//! `methods` of events, `proofs`, and `danger` for a file that proves nothing. `proofs` is `"any"`, `"all"`, or
+//! `"operator"` for a provider that signs nothing: then there is no `[[proof]]`, and the source must have a `proof`.
 //!
 //! * `[values.NAME]`: what is asked of the operator, with `kind` (`text`, `secret`), `about`, `required`, `default`
 //!   and `one-of`. A text `$NAME` elsewhere stands for the value, and `{value:NAME}` for it inside a signed text or
@@ -25,10 +26,10 @@
 //!   `requires digests must-bind urls bodies each claims leeway`.
 //! * `[[challenge]]`: `methods`, `when` (`at`, `is` or `absent`), `must` (`at`, `value`), `proven`, `echo`
 //!   (`characters`, `min`, `max`), `computed` (`signs algorithm encoding key key-form`) and `answer`
-//!   (`status format body headers`).
+//!   (`status format body headers`; a `format` is `empty text json`).
 //! * `[event]`: `id` (its parts), `kind`, `tenant`, `time`, `order`, each with `from` (places, the first that has a
 //!   value counts) and `take`; `equal-bodies`, `authority`, `repeat`, `parts`.
-//! * `[answer]`: `success`, `reject`, `late`. `[delivery]`: `answer-within retries lasting on-429 on-503`.
+//! * `[answer]`: `success`, `reject`, `late`, each with `status format body`, whose `format` may be `xml`, too. `[delivery]`: `answer-within retries lasting on-429 on-503`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -47,7 +48,7 @@ mod reader;
 
 use crate::event::Selectors;
 use crate::secret::Secret;
-use crate::verify::Verifier;
+use crate::verify::{Besides, Verifier};
 
 pub use library::{NAMES, built_in};
 
@@ -95,6 +96,8 @@ pub struct Operator {
     pub values: BTreeMap<String, Value>,
     /// Whether the listener has a `public-url`.
     pub public_url: bool,
+    /// What the operator asks of every request besides what the provider signs.
+    pub besides: Besides,
 }
 
 /// One value of the operator.
@@ -121,6 +124,9 @@ pub struct Built {
     pub facts: Facts,
     /// What `check` should say aloud of this source, one line each.
     pub warnings: Vec<String>,
+    /// The name of every key, by proof, in the order of the verifier: its place in `secrets` from 1, or its name in
+    /// `values`.
+    pub secrets: Vec<Vec<Box<str>>>,
 }
 
 /// What the provider hears.

@@ -13,10 +13,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choice::{LogFormat, LogLevel, Metered};
-use super::said::{At, Flow, PlainOrSecret, Said, SecretRef, Size};
+use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::Ack;
+use crate::snapshot::{Ack, HopHeader};
+use crate::tenant::Mode;
 
 /// A named section: the name with its place, and what stands below it.
 pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
@@ -37,6 +38,48 @@ pub(crate) struct File {
     pub(crate) source: Named<Source>,
     pub(crate) destination: Named<Destination>,
     pub(crate) route: Vec<At<Route>>,
+    pub(crate) route_default: Option<At<RouteDefault>>,
+    pub(crate) test: Vec<At<Test>>,
+    pub(crate) tenants: Tenants,
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// A file of tenants.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TenantsFile {
+    pub(crate) tenant: Named<Tenant>,
+}
+
+/// What holds for all tenants, and for those that have no section.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenants {
+    pub(crate) directory: Option<Said<String>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) quota: Quota,
+    pub(crate) unknown: Option<At<u32>>,
+    pub(crate) labels: Option<At<u32>>,
+}
+
+/// How much may wait of a tenant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Quota {
+    pub(crate) events: Option<At<u32>>,
+    pub(crate) size: Option<Said<Size>>,
+    pub(crate) delay: Option<Said<Duration>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Tenant {
+    pub(crate) keys: BTreeMap<toml::Spanned<String>, At<Vec<Said<String>>>>,
+    pub(crate) rate: Option<Said<Rate>>,
+    pub(crate) burst: Option<At<u32>>,
+    pub(crate) over: Option<Said<Mode>>,
+    pub(crate) quota: Quota,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +94,7 @@ pub(crate) struct Log {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Limits {
     pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) in_flight_share: Option<Said<Size>>,
     pub(crate) refusals: Option<Said<Rate>>,
     pub(crate) refusals_burst: Option<At<u32>>,
     pub(crate) refusals_addresses: Option<At<u32>>,
@@ -70,6 +114,8 @@ pub(crate) struct Listen {
     pub(crate) address: Option<Said<SocketAddr>>,
     pub(crate) public_url: Option<Said<String>>,
     pub(crate) tls: Option<At<Vec<At<Certificate>>>>,
+    pub(crate) trusted_hops: Option<At<AddressesSaid>>,
+    pub(crate) forwarded_in: Option<Said<HopHeader>>,
     pub(crate) limits: ListenLimits,
 }
 
@@ -122,6 +168,7 @@ pub(crate) struct Journal {
     pub(crate) queue: Option<Said<Size>>,
     pub(crate) recent: Option<Said<Size>>,
     pub(crate) retry_slots: Option<At<u32>>,
+    pub(crate) retry_slots_per_tenant: Option<At<u32>>,
     pub(crate) keep: Keep,
 }
 
@@ -148,10 +195,29 @@ pub(crate) struct Source {
     pub(crate) provider: Option<Said<String>>,
     pub(crate) secrets: Option<At<Vec<At<SecretRef>>>>,
     pub(crate) values: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
-    pub(crate) addresses: Option<At<Vec<Said<String>>>>,
+    pub(crate) proof: Option<At<Proof>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) ack: Option<Said<Ack>>,
     pub(crate) dedup: Option<At<bool>>,
+    pub(crate) expect_every: Option<Said<Duration>>,
+    pub(crate) over: Option<Said<Mode>>,
     pub(crate) limits: SourceLimits,
+}
+
+/// What every request must show besides what its provider signs: all of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Proof {
+    pub(crate) token: Option<At<SecretRefs>>,
+    pub(crate) header: Option<At<HeaderToken>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct HeaderToken {
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) token: Option<At<SecretRefs>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -222,7 +288,75 @@ pub(crate) struct Retry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Route {
+    pub(crate) name: Option<Said<String>>,
     pub(crate) from: Option<At<Vec<Said<String>>>>,
+    pub(crate) when: Option<At<When>>,
+    pub(crate) mixed: Option<At<bool>>,
     pub(crate) to: Option<At<Vec<Said<String>>>>,
     pub(crate) discard: Option<At<bool>>,
+}
+
+/// A condition: one list, or one thing that is asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct When {
+    pub(crate) all: Option<At<Vec<At<Self>>>>,
+    pub(crate) any: Option<At<Vec<At<Self>>>>,
+    pub(crate) not: Option<Box<At<Self>>>,
+    pub(crate) source: Option<At<Direct>>,
+    pub(crate) tenant: Option<At<Direct>>,
+    pub(crate) kind: Option<At<Direct>>,
+    pub(crate) path: Option<At<Direct>>,
+    pub(crate) header: Option<Said<String>>,
+    pub(crate) query: Option<Said<String>>,
+    pub(crate) capture: Option<Said<String>>,
+    pub(crate) form: Option<Said<String>>,
+    pub(crate) pointer: Option<Said<String>>,
+    pub(crate) equals: Option<Said<String>>,
+    pub(crate) r#in: Option<At<Vec<Said<String>>>>,
+    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) glob: Option<Said<String>>,
+    pub(crate) exists: Option<At<bool>>,
+}
+
+/// What becomes of events that no route takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct RouteDefault {
+    pub(crate) to: Option<At<Vec<Said<String>>>>,
+    pub(crate) discard: Option<At<bool>>,
+}
+
+/// A request, and what should become of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Test {
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) request: Option<At<TestRequest>>,
+    pub(crate) expect: Option<At<TestExpect>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TestRequest {
+    pub(crate) source: Option<Said<String>>,
+    pub(crate) listener: Option<Said<String>>,
+    pub(crate) host: Option<Said<String>>,
+    pub(crate) method: Option<Said<String>>,
+    pub(crate) path: Option<Said<String>>,
+    pub(crate) query: Option<Said<String>>,
+    pub(crate) headers: BTreeMap<toml::Spanned<String>, Said<String>>,
+    pub(crate) body: Option<Said<String>>,
+    pub(crate) body_file: Option<Said<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct TestExpect {
+    pub(crate) tenant: Option<Said<String>>,
+    pub(crate) kind: Option<Said<String>>,
+    pub(crate) route: Option<At<Label>>,
+    pub(crate) to: Option<At<Vec<Said<String>>>>,
+    pub(crate) discard: Option<At<bool>>,
+    pub(crate) status: Option<At<u32>>,
 }

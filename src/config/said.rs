@@ -10,8 +10,8 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::problem::Span;
@@ -190,6 +190,162 @@ impl<'de> Deserialize<'de> for PlainOrSecret {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PlainOrSecret, A::Error> {
                 let SecretTable { file, env } = SecretTable::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(PlainOrSecret::Secret(SecretRef { file, env }))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// How a value is compared; one of them.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Compared {
+    pub(crate) equals: Option<Said<String>>,
+    pub(crate) r#in: Option<At<Vec<Said<String>>>>,
+    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) glob: Option<Said<String>>,
+    pub(crate) exists: Option<At<bool>>,
+}
+
+/// What is asked of something that needs no further name: the text it is, or how it is compared.
+#[derive(Clone, Debug)]
+pub(crate) enum Direct {
+    Is(String),
+    Compared(Compared),
+}
+
+impl<'de> Deserialize<'de> for Direct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Direct;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or a table such as { in = [\"A\", \"B\"] } or { prefix = \"A\" }")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Direct, E> {
+                Ok(Direct::Is(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Direct, A::Error> {
+                Compared::deserialize(MapAccessDeserializer::new(map)).map(Direct::Compared)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// One secret, or several during a rotation.
+#[derive(Clone, Debug)]
+pub(crate) enum SecretRefs {
+    One(SecretRef),
+    Several(Vec<At<SecretRef>>),
+}
+
+impl<'de> Deserialize<'de> for SecretRefs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = SecretRefs;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ file = \"PATH\" }, { env = \"NAME\" }, or a list of them")
+            }
+            fn visit_str<E: Error>(self, _: &str) -> Result<SecretRefs, E> {
+                Err(E::custom(PLAIN_SECRET))
+            }
+            fn visit_i64<E: Error>(self, _: i64) -> Result<SecretRefs, E> {
+                Err(E::custom(PLAIN_SECRET))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretRefs, A::Error> {
+                let SecretTable { file, env } = SecretTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SecretRefs::One(SecretRef { file, env }))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<SecretRefs, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(SecretRefs::Several)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What a route is called: its name, or its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Label(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Label;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a route, or its number")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Label, E> {
+                Ok(Label(text.to_owned()))
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Label, E> {
+                Ok(Label(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// Part of a list of addresses: a prefix, an address or the name of a list, or a file of the operator's.
+#[derive(Clone, Debug)]
+pub(crate) enum AddressesPart {
+    Text(String),
+    File(Option<At<String>>),
+}
+
+/// A list of addresses, or several parts of one.
+#[derive(Clone, Debug)]
+pub(crate) enum AddressesSaid {
+    One(AddressesPart),
+    Several(Vec<At<AddressesPart>>),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileTable {
+    file: Option<At<String>>,
+}
+
+impl<'de> Deserialize<'de> for AddressesPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = AddressesPart;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address range, the name of a list, or { file = \"PATH\" }")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<AddressesPart, E> {
+                Ok(AddressesPart::Text(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AddressesPart, A::Error> {
+                let FileTable { file } = FileTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(AddressesPart::File(file))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressesSaid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = AddressesSaid;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of address ranges, the name of a list, or { file = \"PATH\" }")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<AddressesSaid, E> {
+                Ok(AddressesSaid::One(AddressesPart::Text(text.to_owned())))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AddressesSaid, A::Error> {
+                let FileTable { file } = FileTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(AddressesSaid::One(AddressesPart::File(file)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<AddressesSaid, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(AddressesSaid::Several)
             }
         }
         deserializer.deserialize_any(Reader)

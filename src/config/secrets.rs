@@ -23,9 +23,16 @@ use super::said::{At, SecretRef};
 /// Largest secret, in bytes: more than any key of the trade, and less than a file named by mistake.
 const SECRET_MAX: u64 = 16 << 10;
 
-/// Where environment variables are looked up.
+/// How much of the list of hosts is read.
+const HOSTS_MAX: u64 = 1 << 20;
+
+/// What the process finds around it.
 #[derive(Clone, Copy)]
-pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+pub struct Environment<'a> {
+    variable: &'a dyn Fn(&str) -> Option<OsString>,
+    files_max: Option<u64>,
+    hosts: &'a dyn Fn() -> String,
+}
 
 impl fmt::Debug for Environment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,19 +41,51 @@ impl fmt::Debug for Environment<'_> {
 }
 
 impl<'a> Environment<'a> {
-    /// Looks variables up by this function.
+    /// Looks variables up by this function, and has no limits.
     #[must_use]
-    pub const fn new(look_up: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self(look_up)
+    pub const fn new(variable: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self { variable, files_max: None, hosts: &String::new }
+    }
+
+    /// Allows so many open files.
+    #[must_use]
+    pub const fn with_files(self, most: u64) -> Self {
+        Self { files_max: Some(most), ..self }
+    }
+
+    /// Knows the hosts of a text such as `/etc/hosts`.
+    #[must_use]
+    pub const fn with_hosts(self, hosts: &'a dyn Fn() -> String) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// The hosts that the machine knows by itself, as in `/etc/hosts`.
+    #[must_use]
+    pub fn hosts(&self) -> String {
+        (self.hosts)()
+    }
+
+    /// How many files may be open, where that is limited.
+    #[must_use]
+    pub const fn files_max(&self) -> Option<u64> {
+        self.files_max
     }
 }
 
 impl Environment<'static> {
-    /// The environment of this process.
+    /// The environment of this process; of its limits those to which it may raise itself.
     #[must_use]
-    pub const fn process() -> Self {
-        Self(&|name| std::env::var_os(name))
+    pub fn process() -> Self {
+        let files_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        Self { variable: &|name| std::env::var_os(name), files_max, hosts: &read_hosts }
     }
+}
+
+/// The machine's own list of hosts; empty if it cannot be read.
+fn read_hosts() -> String {
+    let mut text = Vec::new();
+    let read = fs::File::open("/etc/hosts").and_then(|file| file.take(HOSTS_MAX).read_to_end(&mut text));
+    read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// What secrets and files are relative to.
@@ -116,7 +155,7 @@ impl Outside<'_> {
     }
 
     fn of_environment(&self, said: &At<String>, problems: &mut Problems) -> Option<Secret> {
-        let Some(value) = (self.environment.0)(&said.value) else {
+        let Some(value) = (self.environment.variable)(&said.value) else {
             problems
                 .at(said.span.clone(), "secret cannot be found in the environment")
                 .label("this variable is not set")

@@ -6,22 +6,24 @@
 //! Must not know: who hears what a source says.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use crate::admission::{Ranges, Rules};
+use crate::admission::Rules;
 use crate::event::Dedup;
 use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Router};
 
+use super::addresses::{self, Addresses};
+use super::besides::Shown;
 use super::build::Building;
 use super::listeners::Listener;
 use super::problem::Span;
 use super::proof::Proofs;
 use super::provider::{Built, Retries, Survival};
 use super::raw;
-use super::said::{At, Said};
+use super::said::{AddressesSaid, At, Said};
+use super::tenants::{Tenancy, tenancy};
 
 /// A source, but for what only the running house knows: the journal's ids and the metrics.
 #[derive(Clone, Debug)]
@@ -38,18 +40,29 @@ pub struct Source {
     pub provider: Box<str>,
     /// What the provider file became with this source's keys.
     pub built: Built,
+    /// What it must show besides.
+    pub shown: Shown,
     /// What admission asks.
     pub rules: Rules,
     /// How fast a body must come.
     pub body: BodyLimits,
+    /// Where the addresses that may call were read; `None` where all may.
+    pub addresses: Option<Addresses>,
     /// When the provider is answered.
     pub ack: Ack,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
+    /// Silence for longer than this is an alarm; `None` where nothing is expected.
+    pub expect_every: Option<Duration>,
+    /// What happens to events over their tenant's rate.
+    pub tenancy: Tenancy,
 }
 
 /// Largest body if nothing is said, in bytes.
 pub(crate) const BODY_MAX: u64 = 1 << 20;
+/// How often something may be expected of a source.
+const EXPECTED: RangeInclusive<Duration> = Duration::from_secs(1)..=LONGEST;
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What a record needs beside body and head at most: envelope and the segment's own header.
 const BESIDE_HEAD: u64 = 16 << 10;
 
@@ -81,10 +94,17 @@ pub(crate) fn build(
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
         loud(building, name, raw);
-        let (Some(path), Some(proof)) = (path, proof) else { continue };
+        let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
+        let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
+        let (Some(path), Some((proof, shown))) = (path, proof) else { continue };
+        unreached(building, name, raw, on.iter().filter_map(|place| built.get(*place)), &shown);
         let (mut rules, body) = rules_and_body;
         rules.methods.clone_from(&proof.methods);
         rules.comes_again = comes_again(&proof.facts.retries);
+        // Who is not on the list that proves callers is turned away before anything is read.
+        let list = addresses.as_ref().or(shown.addresses.as_ref());
+        rules.addresses = list.map(|list| list.ranges.clone());
+        let tenancy = tenancy(building, name.get_ref(), raw.over.as_ref(), &proof);
         let source = Source {
             name: name.get_ref().as_str().into(),
             on,
@@ -92,10 +112,14 @@ pub(crate) fn build(
             path,
             provider: raw.provider.as_ref().map_or("", |said| said.value.as_str()).into(),
             built: proof,
+            shown,
             rules,
+            addresses,
             body,
             ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
+            expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
+            tenancy,
         };
         sources.push(source);
     }
@@ -278,35 +302,41 @@ fn limits(
         min_rate: u32::try_from(building.flow(said.minimum_rate.as_ref(), u64::from(default.min_rate), 0..=1 << 30))
             .unwrap_or(default.min_rate),
     };
-    let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
-    (Rules { body_max, addresses, ..Rules::default() }, body)
+    (Rules { body_max, ..Rules::default() }, body)
 }
 
-fn addresses(building: &mut Building<'_>, said: &At<Vec<Said<String>>>) -> Ranges {
-    let mut prefixes: Vec<IpNet> = Vec::new();
-    for word in &said.value {
-        let read = word.value.parse::<IpNet>().or_else(|_| word.value.parse::<IpAddr>().map(IpNet::from));
-        match read {
-            Ok(prefix) if prefix.trunc() != prefix => {
-                building
-                    .problem(&word.span, "this address has bits beyond its prefix")
-                    .label(format!("did you mean \"{}\"?", prefix.trunc()));
-            }
-            Ok(prefix) => prefixes.push(prefix),
-            Err(_) => {
-                building
-                    .problem(&word.span, "this is no address range")
-                    .label("such as \"10.0.0.0/8\", \"2001:db8::/32\" or a single address")
-                    .note("lists by name come in a later version");
-            }
+fn addresses(building: &mut Building<'_>, said: &At<AddressesSaid>) -> Addresses {
+    let addresses = addresses::build(building, said);
+    if matches!(&said.value, AddressesSaid::Several(parts) if parts.is_empty()) {
+        let help = "name ranges, or leave `addresses` out for all of them";
+        building.says_nothing(&said.span, "no address may speak", help);
+    }
+    addresses
+}
+
+/// A proof by address behind something that hides every address proves nothing, and refuses everything.
+fn unreached<'a>(
+    building: &mut Building<'_>,
+    name: &toml::Spanned<String>,
+    raw: &raw::Source,
+    on: impl Iterator<Item = &'a (Listener, Span)>,
+    shown: &Shown,
+) {
+    let (Some(list), Some(said)) = (&shown.addresses, &raw.proof) else { return };
+    for (listener, _) in on {
+        let ip = listener.address.ip();
+        if ip.is_loopback() && listener.trusted_hops.is_none() && !list.ranges.contains(ip) {
+            let title = format!(
+                "nobody can prove to be a caller of source `{}` on listener `{}`",
+                name.get_ref(),
+                listener.name
+            );
+            building
+                .danger(&said.span, title)
+                .note("only this machine reaches that listener, and its address is not on the list")
+                .help("if something on this machine forwards to it, name it: trusted-hops = [\"127.0.0.1\"]");
         }
     }
-    if said.value.is_empty() {
-        building
-            .problem(&said.span, "no address may speak")
-            .help("name ranges, or leave `addresses` out for all of them");
-    }
-    Ranges::build(&prefixes)
 }
 
 /// Names what is unsafe about a source, before its provider has a say.

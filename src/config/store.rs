@@ -51,13 +51,16 @@ pub(crate) fn build(
         return (None, StoreSpans { segment: 0..0 });
     };
     let default = Options::default();
-    let raw::Journal { directory, size: _, segment, queue, recent, retry_slots, keep } = &journal.value;
+    let raw::Journal { directory, size: _, segment, queue, recent, retry_slots, retry_slots_per_tenant, keep } =
+        &journal.value;
     let segment_size = building.size(segment.as_ref(), default.segment_size, 64 << 10..=1 << 30);
     if let Some(said) = segment.as_ref().filter(|_| !segment_size.is_power_of_two()) {
         building.problem(&said.span, "a segment is a power of two").help("such as 64KiB, 1MiB or 64MiB");
     }
     let sizes = sizes(building, journal, dedup, segment_size);
     let ages = Duration::from_secs(0)..=AGE_MAX;
+    let slots = building.number(retry_slots.as_ref(), default.retry_slots, 16..=10_000_000);
+    let per_tenant = default.retry_slots_per_tenant.min(slots);
     let options = Options {
         segment_size,
         size: sizes.total,
@@ -66,7 +69,8 @@ pub(crate) fn build(
         keep_dead_size: sizes.dead,
         queue_bytes: building.size(queue.as_ref(), default.queue_bytes, 64 << 10..=4 << 30),
         ring_bytes: building.size(recent.as_ref(), default.ring_bytes, 0..=16 << 30),
-        retry_slots: building.number(retry_slots.as_ref(), default.retry_slots, 16..=10_000_000),
+        retry_slots: slots,
+        retry_slots_per_tenant: building.number(retry_slots_per_tenant.as_ref(), per_tenant, 1..=slots),
         dedup_entries: sizes.entries,
         dedup_window: building.time(
             dedup.window.as_ref(),

@@ -4,5 +4,5 @@
 mod cost;
 mod files;
 mod keys;
-pub(super) mod stage;
+pub(in crate::config) mod stage;
 mod together;

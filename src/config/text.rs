@@ -8,12 +8,12 @@
 //!
 //! Must not know: what the keys mean, beyond the names of those that come later.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::names;
 use super::problem::{Problem, Problems, Span, TextFile};
 use super::said::PLAIN_SECRET;
-use super::{names, raw};
 
 /// After this many, one more problem is no help.
 const PROBLEMS_MAX: usize = 100;
@@ -24,18 +24,17 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 
 /// Keys that a later version will know, by the section they stand in (`*` for a name).
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["include", "passage", "tenant", "test"]),
-    ("listen.*", &["http2", "proxy-protocol", "trusted-hops"]),
-    ("source.*", &["expect-every", "late", "mode", "proof", "split", "tenant"]),
+    ("", &["include", "passage"]),
+    ("listen.*", &["http2", "proxy-protocol"]),
+    ("source.*", &["late", "mode", "split", "tenant"]),
     ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
-    ("route", &["all", "any", "default", "mixed", "not", "tenant", "when"]),
     ("journal", &["engine"]),
 ];
 
 /// What a text says, and what had to be cut out to read it.
-pub(crate) struct Reading {
-    pub(crate) file: raw::File,
+pub(crate) struct Reading<T> {
+    pub(crate) file: T,
     pub(crate) cut: Cut,
 }
 
@@ -64,12 +63,15 @@ impl Cut {
 }
 
 /// Reads a text; problems go to `problems`, secrets that stand in it are masked in `shown`.
-pub(crate) fn read(text: &str, shown: &mut TextFile, problems: &mut Problems) -> Reading {
+pub(crate) fn read<T>(text: &str, shown: &mut TextFile, problems: &mut Problems) -> Reading<T>
+where
+    T: DeserializeOwned + Default,
+{
     let (readable, spoiled) = syntax(text, problems);
     let (mut document, _) = DeTable::parse_recoverable(&readable);
     let mut cut = Cut { paths: Vec::new(), syntax: !spoiled.is_empty() };
     for _ in 0..PROBLEMS_MAX {
-        let error = match raw::File::deserialize(toml::de::Deserializer::from(document.clone())) {
+        let error = match T::deserialize(toml::de::Deserializer::from(document.clone())) {
             Ok(file) => return Reading { file, cut },
             Err(error) => error,
         };
@@ -77,7 +79,7 @@ pub(crate) fn read(text: &str, shown: &mut TextFile, problems: &mut Problems) ->
         let Some((path, value)) = prune(document.get_mut(), &span, Vec::new()) else {
             problems.at(span, "this cannot be read").label(error.message());
             cut.syntax = true;
-            return Reading { file: raw::File::default(), cut };
+            return Reading { file: T::default(), cut };
         };
         if error.message().starts_with(PLAIN_SECRET) || delicate(&path) {
             hide(&value, shown);
@@ -93,7 +95,7 @@ pub(crate) fn read(text: &str, shown: &mut TextFile, problems: &mut Problems) ->
     // Nothing is known of the rest, so nothing of it is missed.
     cut.syntax = true;
     problems.at(text.len()..text.len(), "too many problems; what follows from them was not looked at");
-    Reading { file: raw::File::default(), cut }
+    Reading { file: T::default(), cut }
 }
 
 /// Notes the syntax errors. Answers with the text in which the lines that hold them are blank, so that the rest can be

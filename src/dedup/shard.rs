@@ -5,16 +5,18 @@
 //!
 //! Must not know: locks, wakers, or that there are other shards.
 
-use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use crate::clock::Timestamp;
 use crate::event::EventId;
 
 use super::Earlier;
 use super::flight::{Flight, Twins};
+use super::ring::{Ring, Settled, Short, short};
 
 /// Most expired keys forgotten in one call.
 const FORGET_MAX: usize = 4;
@@ -27,19 +29,20 @@ pub(super) struct Limits {
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    known: HashMap<u128, State>,
-    /// Settled keys, oldest first. One that was heard anew since stands here twice; the earlier one is passed over.
-    settled: VecDeque<(Timestamp, Bytes)>,
+    flying: HashTable<Flying>,
+    /// Where in the ring each settled key stands.
+    settled: HashTable<u32>,
+    /// Settled keys, oldest first. One that was heard anew since stands here twice; only the later one is in the table.
+    ring: Ring,
+    hash: RandomState,
     evicted: Option<Timestamp>,
 }
 
-/// A key without the alignment that would cost a word.
-type Bytes = [u8; 16];
-
 #[derive(Debug)]
-enum State {
-    Flying { digest: [u8; 8], twins: Option<Arc<Twins>> },
-    Settled { digest: [u8; 8], accepted: Timestamp, seq: u64 },
+struct Flying {
+    key: u128,
+    digest: [u8; 8],
+    twins: Option<Arc<Twins>>,
 }
 
 /// What a shard says of a key.
@@ -55,7 +58,7 @@ pub(super) enum Known {
 
 impl Shard {
     pub(super) fn len(&self) -> usize {
-        self.known.len()
+        self.flying.len() + self.settled.len()
     }
 
     /// When the key was accepted that had to go before its time since this was last asked.
@@ -72,25 +75,55 @@ impl Shard {
         limits: &Limits,
     ) -> Known {
         self.forget(now, limits);
-        let other = |known: &[u8; 8]| compared.is_some_and(|compared| compared != *known);
-        match self.known.get_mut(&key) {
+        let other = |known: [u8; 8]| compared.is_some_and(|compared| compared != known);
+        let (short, hash) = self.place(key);
+        if let Some(flying) = self.flying.find_mut(hash, |flying| flying.key == key) {
+            return if other(flying.digest) {
+                Known::Other
+            } else {
+                Known::Twin(flying.twins.get_or_insert_default().join())
+            };
+        }
+        if let Some(settled) = self.find(hash, short) {
+            let (accepted, seq) = (settled.accepted(), settled.seq());
+            if now.since(accepted) < limits.window {
+                let earlier = Earlier { event_id: EventId::from_key(key), accepted, seq };
+                return if other(settled.digest) { Known::Other } else { Known::Before(earlier) };
+            }
             // An expired one is heard anew, in its place.
-            Some(State::Settled { accepted, .. }) if now.since(*accepted) >= limits.window => {
-                self.known.insert(key, State::Flying { digest, twins: None });
-                return Known::New(true);
-            }
-            Some(State::Settled { digest, .. } | State::Flying { digest, .. }) if other(digest) => return Known::Other,
-            Some(State::Settled { accepted, seq, .. }) => {
-                return Known::Before(Earlier { event_id: EventId::from_key(key), accepted: *accepted, seq: *seq });
-            }
-            Some(State::Flying { twins, .. }) => return Known::Twin(twins.get_or_insert_default().join()),
-            None => {}
+            self.unsettle(hash, short);
+        } else if !self.make_room(now, limits) {
+            return Known::New(false);
         }
-        let room = self.make_room(now, limits);
-        if room {
-            self.known.insert(key, State::Flying { digest, twins: None });
-        }
-        Known::New(room)
+        self.fly(hash, Flying { key, digest, twins: None });
+        Known::New(true)
+    }
+
+    /// How a key is remembered, and where.
+    fn place(&self, key: u128) -> (Short, u64) {
+        let short = short(key);
+        (short, self.hash.hash_one(short))
+    }
+
+    fn find(&self, hash: u64, key: Short) -> Option<&Settled> {
+        let id = self.settled.find(hash, |id| self.ring.has(*id, key))?;
+        self.ring.get(*id)
+    }
+
+    fn fly(&mut self, hash: u64, flying: Flying) {
+        let state = &self.hash;
+        self.flying.insert_unique(hash, flying, |flying| state.hash_one(short(flying.key)));
+    }
+
+    /// Takes a key out of the table, not out of the ring. Whether it was there.
+    fn unsettle(&mut self, hash: u64, key: Short) -> bool {
+        let ring = &self.ring;
+        self.settled.find_entry(hash, |id| ring.has(*id, key)).map(|entry| entry.remove()).is_ok()
+    }
+
+    fn land(&mut self, hash: u64, key: u128) -> Option<Flying> {
+        let entry = self.flying.find_entry(hash, |flying| flying.key == key).ok()?;
+        Some(entry.remove().0)
     }
 
     /// Keeps a key; returns who waits for it.
@@ -102,43 +135,31 @@ impl Shard {
         seq: u64,
         limits: &Limits,
     ) -> Option<Arc<Twins>> {
-        if !self.known.contains_key(&key) && !self.make_room(accepted, limits) {
+        let (short, hash) = self.place(key);
+        let flying = self.land(hash, key);
+        let known = flying.is_some() || self.unsettle(hash, short);
+        if !known && !self.make_room(accepted, limits) {
             return None;
         }
-        let settled = State::Settled { digest, accepted, seq };
-        let before = match self.known.entry(key) {
-            Slot::Occupied(mut slot) => Some(slot.insert(settled)),
-            Slot::Vacant(slot) => {
-                slot.insert(settled);
-                None
-            }
-        };
-        self.settled.push_back((accepted, key.to_ne_bytes()));
+        let id = self.ring.push(Settled::new(short, digest, accepted, seq));
+        let (state, ring) = (&self.hash, &self.ring);
+        self.settled.insert_unique(hash, id, |id| ring.get(*id).map_or(0, |settled| state.hash_one(settled.key)));
         // Passed-over ones cannot pile up, whatever the clock does.
-        while self.settled.len() > limits.entries.saturating_mul(2) {
+        while self.ring.len() > limits.entries.saturating_mul(2) {
             self.evict(accepted, limits);
         }
-        match before {
-            Some(State::Flying { twins, .. }) => twins,
-            Some(State::Settled { .. }) | None => None,
-        }
+        flying.and_then(|flying| flying.twins)
     }
 
     /// Forgets a key that was not settled; returns who waits for it.
     pub(super) fn free(&mut self, key: u128) -> Option<Arc<Twins>> {
-        match self.known.entry(key) {
-            Slot::Occupied(slot) if matches!(slot.get(), State::Flying { .. }) => match slot.remove() {
-                State::Flying { twins, .. } => twins,
-                State::Settled { .. } => None,
-            },
-            Slot::Occupied(_) | Slot::Vacant(_) => None,
-        }
+        self.land(self.place(key).1, key).and_then(|flying| flying.twins)
     }
 
     fn forget(&mut self, now: Timestamp, limits: &Limits) {
         for _ in 0..FORGET_MAX {
-            match self.settled.front() {
-                Some((accepted, _)) if now.since(*accepted) >= limits.window => self.evict(now, limits),
+            match self.ring.first() {
+                Some(oldest) if now.since(oldest.accepted()) >= limits.window => self.evict(now, limits),
                 Some(_) | None => return,
             }
         }
@@ -146,8 +167,8 @@ impl Shard {
 
     /// Makes room for one more key; says whether there is any.
     fn make_room(&mut self, now: Timestamp, limits: &Limits) -> bool {
-        while self.known.len() >= limits.entries {
-            if self.settled.is_empty() {
+        while self.len() >= limits.entries {
+            if self.ring.first().is_none() {
                 return false;
             }
             self.evict(now, limits);
@@ -157,13 +178,12 @@ impl Shard {
 
     /// Forgets the oldest settled key.
     fn evict(&mut self, now: Timestamp, limits: &Limits) {
-        let Some((accepted, key)) = self.settled.pop_front() else { return };
-        if let Slot::Occupied(slot) = self.known.entry(u128::from_ne_bytes(key))
-            && matches!(slot.get(), State::Settled { accepted: current, .. } if *current == accepted)
-        {
-            slot.remove();
-            if now.since(accepted) < limits.window {
-                self.evicted = Some(accepted);
+        let Some((id, oldest)) = self.ring.pop() else { return };
+        let hash = self.hash.hash_one(oldest.key);
+        if let Ok(entry) = self.settled.find_entry(hash, |known| *known == id) {
+            entry.remove();
+            if now.since(oldest.accepted()) < limits.window {
+                self.evicted = Some(oldest.accepted());
             }
         }
     }

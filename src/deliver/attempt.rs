@@ -7,23 +7,23 @@
 //!
 //! Must not know: lanes, the journal, what follows from an outcome.
 
-use bytes::{Bytes, BytesMut};
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, Response};
-use hyper::body::{Body as _, Incoming};
+use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::retry::{Fault, Outcome, retry_after};
 
 use super::alarm::{Cut, Limits};
-use super::client::{Line, Shut, Silence};
+use super::client::Shut;
+use super::line::{Appetite, Exchange, Line};
 use super::plan::Destination;
-use super::request::{Parcel, Unsendable};
+use super::request::{Parcel, Unsendable, write};
 
-/// How much of an answer is read, so that its connection can be used again.
+/// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
 /// How much of the answer to a failed attempt is kept.
 const KEEP_MAX: usize = 1 << 10;
+/// How much room for the head of a request is kept from one attempt to the next.
+const HEAD_ROOM: usize = 8 << 10;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -86,106 +86,60 @@ impl From<Shut> for Ended {
 pub(super) struct Kit {
     /// Their connection, if it can be used again.
     pub(super) line: Option<Line>,
-    /// Room for headers: a request's becomes the answer's, and then the next request's.
-    spare: HeaderMap,
+    /// The head of a request.
+    head: Vec<u8>,
 }
 
-/// Tries once. `request` puts the event into a request with these (empty) headers; it is asked for once, and once more if a
-/// used connection turns out to be closed.
+/// Tries once, and once more if a used connection turns out to be closed.
 pub(super) async fn attempt(
     to: &Destination,
     kit: &mut Kit,
     limits: &mut Limits<'_>,
     clock: &Clock,
-    request: impl Fn(HeaderMap) -> Result<Request<Parcel>, Unsendable>,
+    parcel: &Parcel<'_>,
 ) -> Ended {
-    let Kit { line, spare } = kit;
-    let mut answer = match exchange(to, line, limits, || request(std::mem::take(spare))).await {
-        Ok(answer) => answer,
-        Err(ended) => {
-            *line = None;
-            return ended;
-        }
-    };
-    let status = answer.status().as_u16();
-    let after = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.as_bytes(), clock.now()));
-    *spare = std::mem::take(answer.headers_mut());
-    spare.clear();
-    let outcome = Outcome::of_answer(status, &to.success, after);
-    let delivered = matches!(outcome, Outcome::Delivered { .. });
-    let mut kept = BytesMut::new();
-    // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is.
-    let usable = drain(line.as_mut(), limits, answer.into_body(), (!delivered).then_some(&mut kept)).await;
-    if !usable {
-        *line = None;
+    let ended = carry(to, kit, limits, clock, parcel).await.unwrap_or_else(|ended| ended);
+    if kit.head.capacity() > HEAD_ROOM {
+        kit.head = Vec::new();
     }
-    Ended::Heard(Heard { outcome, status, answer: kept.freeze(), detail: None })
+    ended
 }
 
-/// Gets the head of an answer.
-async fn exchange(
+async fn carry(
     to: &Destination,
-    line: &mut Option<Line>,
+    Kit { line: kept, head }: &mut Kit,
     limits: &mut Limits<'_>,
-    mut request: impl FnMut() -> Result<Request<Parcel>, Unsendable>,
-) -> Result<Response<Incoming>, Ended> {
-    let mut used = line.is_some();
+    clock: &Clock,
+    parcel: &Parcel<'_>,
+) -> Result<Ended, Ended> {
+    let asked = write(to, parcel, head)?;
     loop {
-        let request = request()?;
-        let open = match line {
-            Some(open) => open,
+        let line = match kept.take() {
+            Some(line) => line,
             None => match limits.within(to.door.open()).await {
-                Ok(opened) => line.insert(opened?),
+                Ok(opened) => opened?,
                 // Nothing was sent: it is no event that makes the destination slow.
                 Err(Cut::Deadline) => return Err(Shut::Slow.into()),
                 Err(cut @ Cut::Stop) => return Err(cut.into()),
             },
         };
-        let heard = open.heard();
-        let error = match limits.within(open.send(request)).await? {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
+        let mut exchange = Exchange::new(line, head, parcel.body, asked);
+        let found = match limits.within(exchange.send()).await? {
+            Ok(found) => found,
+            Err(_) if exchange.is_stale() => continue,
+            Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
         };
-        let unheard = matches!(error, Silence::Unsent) || open.heard() == heard;
-        if used && unheard {
-            used = false;
-            *line = None;
-            continue;
-        }
-        return Err(Heard::fault(Fault::Broken, Some(error.to_string())));
+        let after = found.retry_after.and_then(|value| retry_after(&value, clock.now()));
+        let outcome = Outcome::of_answer(found.status, &to.success, after);
+        let delivered = matches!(outcome, Outcome::Delivered { .. });
+        // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
+        // refuses before they have read everything does not get the rest.
+        let mut answer = Vec::new();
+        let keep = if delivered { 0 } else { KEEP_MAX };
+        let mut appetite = Appetite { read: READ_MAX, keep, send_on: delivered };
+        *kept = limits.within(exchange.finish(&mut appetite, &mut answer)).await.ok().flatten();
+        return Ok(Ended::Heard(Heard { outcome, status: found.status, answer: answer.into(), detail: None }));
     }
-}
-
-/// Reads the body of an answer to its end, within bounds. Returns whether the connection can be used again.
-async fn drain(
-    line: Option<&mut Line>,
-    limits: &mut Limits<'_>,
-    mut body: Incoming,
-    mut keep: Option<&mut BytesMut>,
-) -> bool {
-    let Some(line) = line else { return false };
-    let hopeless = body.size_hint().lower() > READ_MAX as u64;
-    let mut read = 0;
-    while !body.is_end_stream() {
-        let enough = keep.as_ref().is_none_or(|kept| kept.len() >= KEEP_MAX);
-        if hopeless && enough {
-            return false;
-        }
-        match limits.within(line.piece(&mut body)).await {
-            Ok(Some(Ok(piece))) => {
-                read += piece.len();
-                if let Some(kept) = keep.as_mut() {
-                    kept.extend_from_slice(&piece[..piece.len().min(KEEP_MAX - kept.len())]);
-                }
-                if read > READ_MAX {
-                    return false;
-                }
-            }
-            Ok(None) => break,
-            Ok(Some(Err(_))) | Err(_) => return false,
-        }
-    }
-    line.is_usable().await
 }
 
 #[cfg(test)]

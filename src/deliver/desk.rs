@@ -297,6 +297,8 @@ impl Desk {
             Next::At(pause) => Settlement::Again { at: now.plus(pause), attempt: work.number, status, answer },
             // The breaker sets the pace for all of them, and the oldest goes first.
             Next::Return(_) if state.pace.is_away() => Settlement::Return,
+            // It is not this event that brought it about.
+            Next::Return(pause) if outcome.unreached() => Settlement::Hold { at: now.plus(pause) },
             Next::Return(pause) => Settlement::Hold { at: now.plus(state.patience.again(work.delivery.seq, pause)) },
             Next::Dead(reason) => self.bury(work, reason.into(), status, answer),
         }

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
 use http::header::AUTHORIZATION;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
@@ -135,10 +134,11 @@ impl From<TrustError> for PlanError {
 pub struct Destination {
     pub(super) name: Box<str>,
     pub(super) door: Door,
-    pub(super) host: HeaderValue,
     pub(super) path: JoinedPath,
-    /// Set on every attempt, in place of what the event brought: credentials and the operator's own headers.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is the same in the head of every attempt, as it is written: `host`, credentials, the operator's own headers.
+    pub(super) lines: Secret,
+    /// The names of the operator's headers, set in place of what the event brought.
+    set: Box<[HeaderName]>,
     pub(super) deadline: Duration,
     pub(super) concurrency: u16,
     pub(super) bytes: u64,
@@ -162,19 +162,21 @@ impl Destination {
             None => address.authority.clone(),
         };
         let tls = if address.tls { Some(Proof::new(&plan.trust, roots, bare(named.host()))?) } else { None };
-        let mut headers = Vec::with_capacity(plan.headers.len() + 1);
+        let mut lines = Lines::default();
+        HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?;
+        lines.put("host", named.as_str().as_bytes());
         if let Some(auth) = &plan.auth {
-            headers.push((AUTHORIZATION, auth.value()?));
+            lines.set(&AUTHORIZATION, &auth.value()?);
         }
         for (name, value) in &plan.headers {
             if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
                 return Err(PlanError::HeaderName(name.clone()));
             }
-            headers.push((name.clone(), secret_value(value).ok_or_else(|| PlanError::HeaderValue(name.clone()))?));
+            HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
+            lines.set(name, value.expose());
         }
         Ok(Self {
             name: plan.name,
-            host: HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?,
             door: Door {
                 host: bare(address.authority.host()).into(),
                 port: address.authority.port_u16().unwrap_or(if address.tls { 443 } else { 80 }),
@@ -182,7 +184,8 @@ impl Destination {
                 limit: plan.connect,
             },
             path: address.path,
-            headers,
+            lines: Secret::new(lines.text),
+            set: lines.set.into(),
             deadline: plan.deadline,
             concurrency: plan.concurrency,
             bytes: plan.bytes,
@@ -197,15 +200,49 @@ impl Destination {
         &self.name
     }
 
+    /// The path and query of an attempt for an event with this path below its source and this query; `None` where they do
+    /// not go with the destination's own.
+    #[must_use]
+    pub fn target(&self, rest: &str, query: &str) -> Option<String> {
+        let mut target = Vec::new();
+        self.path.join(rest, query, &mut target)?;
+        String::from_utf8(target).ok()
+    }
+
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Whether the operator set a header of this name.
+    pub(super) fn sets(&self, name: &[u8]) -> bool {
+        self.set.iter().any(|set| set.as_str().as_bytes() == name)
+    }
+}
+
+/// The lines of a request's head that are the same for every event.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    set: Vec<HeaderName>,
+}
+
+impl Lines {
+    fn put(&mut self, name: &str, value: &[u8]) {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.text.extend_from_slice(part);
+        }
+    }
+
+    fn set(&mut self, name: &HeaderName, value: &[u8]) {
+        self.put(name.as_str(), value);
+        self.set.push(name.clone());
+    }
 }
 
 impl Auth {
-    fn value(&self) -> Result<HeaderValue, PlanError> {
+    fn value(&self) -> Result<Zeroizing<Vec<u8>>, PlanError> {
         let text = match self {
             Self::Basic { user, .. } if user.contains(':') => return Err(PlanError::Auth),
             Self::Basic { user, password } => {
@@ -215,39 +252,31 @@ impl Auth {
             Self::Bearer(token) if token.expose().is_empty() => return Err(PlanError::Auth),
             Self::Bearer(token) => Zeroizing::new([b"Bearer ", token.expose()].concat()),
         };
-        let mut value = HeaderValue::from_bytes(&text).map_err(|_| PlanError::Auth)?;
-        value.set_sensitive(true);
-        Ok(value)
+        if HeaderValue::from_bytes(&text).is_ok() { Ok(text) } else { Err(PlanError::Auth) }
     }
-}
-
-fn secret_value(value: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(value.expose()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Headers that the operator cannot set: an attempt sets them itself, or they belong to the connection.
 fn is_ours(name: &HeaderName) -> bool {
     let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "webhook-id", "traceparent"];
-    is_connections(name) || told.contains(&name.as_str())
+    is_connections(name.as_str().as_bytes()) || told.contains(&name.as_str())
 }
 
 /// Headers that belong to one connection, or to the framing of one request, and never go on.
-pub(super) fn is_connections(name: &HeaderName) -> bool {
+pub(super) fn is_connections(name: &[u8]) -> bool {
     matches!(
-        name.as_str(),
-        "host"
-            | "content-length"
-            | "connection"
-            | "transfer-encoding"
-            | "expect"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authorization"
+        name,
+        b"host"
+            | b"content-length"
+            | b"connection"
+            | b"transfer-encoding"
+            | b"expect"
+            | b"te"
+            | b"trailer"
+            | b"upgrade"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"proxy-authorization"
     )
 }
 
@@ -308,40 +337,75 @@ impl JoinedPath {
         Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
     }
 
-    /// The target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
+    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
     ///
-    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line.
-    pub(super) fn join(&self, rest: &str, query: &str) -> Option<PathAndQuery> {
+    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written
+    /// until then is of no use.
+    pub(super) fn join(&self, rest: &str, query: &str, out: &mut Vec<u8>) -> Option<()> {
         let rest = if self.takes_rest { rest } else { "" };
-        if climbs(rest) {
+        if climbs(rest) || !all(rest, IN_PATH) || !all(query, IN_QUERY) {
             return None;
         }
-        let mut target = BytesMut::with_capacity(self.base.len() + rest.len() + self.query.len() + query.len() + 3);
-        target.extend_from_slice(self.base.as_bytes());
+        let start = out.len();
+        out.extend_from_slice(self.base.as_bytes());
         if !rest.is_empty() && !rest.starts_with('/') {
-            target.extend_from_slice(b"/");
+            out.push(b'/');
         }
-        target.extend_from_slice(rest.as_bytes());
-        if target.is_empty() {
-            target.extend_from_slice(b"/");
+        out.extend_from_slice(rest.as_bytes());
+        if out.len() == start {
+            out.push(b'/');
         }
-        let mut mark = b"?";
+        let mut mark = b'?';
         for part in [&*self.query, query] {
             if !part.is_empty() {
-                target.extend_from_slice(mark);
-                target.extend_from_slice(part.as_bytes());
-                mark = b"&";
+                out.push(mark);
+                out.extend_from_slice(part.as_bytes());
+                mark = b'&';
             }
         }
-        let length = target.len();
-        // A fragment would be cut off in silence.
-        PathAndQuery::from_maybe_shared(target.freeze()).ok().filter(|target| target.as_str().len() == length)
+        (out.len() - start <= TARGET_MAX).then_some(())
     }
+}
+
+/// The longest target, as the `http` crate has it, by which events come in.
+const TARGET_MAX: usize = 65_534;
+
+/// Bytes that may stand in a path.
+const IN_PATH: u8 = 1;
+/// Bytes that may stand in a query.
+const IN_QUERY: u8 = 2;
+
+/// Where each byte may stand: what the `http` crate reads as path and query, but for the `?` and the `#` that end them.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let high = byte >= 0x80;
+        let mut class = 0;
+        if high
+            || matches!(byte, b'!' | b'"' | b'$'..=b';' | b'=' | b'@'..=b'_' | b'a'..=b'z' | b'{' | b'|' | b'}' | b'~')
+        {
+            class |= IN_PATH;
+        }
+        if high || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') {
+            class |= IN_QUERY;
+        }
+        classes[byte as usize] = class;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+fn all(text: &str, class: u8) -> bool {
+    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) == class
 }
 
 /// Whether a path has a segment `.` or `..`, or one that some server would read as such: it could lead anywhere.
 fn climbs(path: &str) -> bool {
-    if !path.contains(['.', '%']) {
+    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
         return false;
     }
     let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");

@@ -1,32 +1,17 @@
 //! What does a destination get to see of an event?
 //!
 //! Promises: method, query, the rest of the path where the URL asks for it, and every stored header go on; what the
-//! operator set replaces what the event brought; the body is the event's own bytes, in the same pieces, copied nowhere.
+//! operator set replaces what the event brought; the body is the event's own bytes, in the same pieces, copied nowhere;
+//! whatever bytes are stored, what is written is one request head and nothing else.
 //!
 //! Must not know: connections, outcomes.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::fmt::Write as _;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use hyper::body::{Body, Frame, SizeHint};
+use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::event::Head;
 
 use super::plan::{Destination, is_connections};
-
-const EVENT_ID: HeaderName = HeaderName::from_static("x-porteiro-event-id");
-const ATTEMPT: HeaderName = HeaderName::from_static("x-porteiro-attempt");
-const RECEIVED_AT: HeaderName = HeaderName::from_static("x-porteiro-received-at");
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What Porteiro tells of an event in headers of its own.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +24,16 @@ pub(super) struct Facts {
     pub(super) span: u64,
 }
 
+/// What is to be sent of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parcel<'a> {
+    /// What is stored beside the body.
+    pub(super) head: &'a [u8],
+    /// The pieces that the body is stored in.
+    pub(super) body: &'a [Bytes],
+    pub(super) facts: Facts,
+}
+
 /// Why an event cannot be put into a request; it never will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsendable {
@@ -48,95 +43,105 @@ pub(super) enum Unsendable {
     Path,
 }
 
-/// Puts an event into a request for this destination. `head` is what is stored beside the body; `room` has no headers, but
-/// perhaps room for them.
-pub(super) fn build(
-    to: &Destination,
-    head: &Bytes,
-    facts: Facts,
-    body: Parcel,
-    room: HeaderMap,
-) -> Result<Request<Parcel>, Unsendable> {
-    let stored = Head::decode(head).map_err(|_| Unsendable::Head)?;
-    let method = Method::from_bytes(stored.method.as_bytes()).map_err(|_| Unsendable::Head)?;
-    let target = to.path.join(stored.rest, stored.query).ok_or(Unsendable::Path)?;
-    let mut request = Request::new(body);
-    let told = Told::new(facts, request.body().left);
-    *request.method_mut() = method;
-    *request.uri_mut() = Uri::from(target);
-    let headers = request.headers_mut();
-    *headers = room;
-    headers.reserve(24);
-    headers.insert(HOST, to.host.clone());
+/// What the answer to a request may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A head and a body.
+    Whole,
+    /// Only a head: it was a HEAD.
+    Head,
+}
+
+/// Writes the head of the request for this destination, in place of what is in `out`. The body follows it.
+pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) -> Result<Asked, Unsendable> {
+    // Method, names and values are found to be what they should, or nothing is written.
+    let stored = Head::decode(parcel.head).map_err(|_| Unsendable::Head)?;
+    let asked = match stored.method {
+        "HEAD" => Asked::Head,
+        // It would ask for a tunnel, not for a path.
+        "CONNECT" => return Err(Unsendable::Head),
+        _ => Asked::Whole,
+    };
+    out.clear();
+    out.reserve(parcel.head.len() + to.lines.expose().len() + 512);
+    out.extend_from_slice(stored.method.as_bytes());
+    out.push(b' ');
+    to.path.join(stored.rest, stored.query, out).ok_or(Unsendable::Path)?;
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    out.extend_from_slice(to.lines.expose());
+    let length: usize = parcel.body.iter().map(Bytes::len).sum();
+    out.extend_from_slice(b"content-length: ");
+    decimal(out, length as u64);
+    out.extend_from_slice(b"\r\n");
+    let traced = is_traced(&stored);
+    let mut named = false;
     for (name, value) in stored.headers() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unsendable::Head)?;
-        if is_connections(&name) || to.headers.iter().any(|(ours, _)| *ours == name) {
-            continue;
+        let untraced = !traced && matches!(name, b"traceparent" | b"tracestate");
+        if !untraced && !is_connections(name) && !name.starts_with(b"x-porteiro-") && !to.sets(name) {
+            named |= name == b"webhook-id";
+            line(out, name, value);
         }
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| Unsendable::Head)?;
-        headers.append(name, value);
     }
-    for (name, value) in &to.headers {
-        headers.append(name, value.clone());
-    }
-    told.put(headers);
-    Ok(request)
+    tell(out, parcel.facts, named, traced);
+    out.extend_from_slice(b"\r\n");
+    Ok(asked)
 }
 
-/// The headers of our own, cut from one piece of memory.
-struct Told {
-    length: HeaderValue,
-    event_id: HeaderValue,
-    attempt: HeaderValue,
-    received_at: HeaderValue,
-    traceparent: HeaderValue,
-}
-
-impl Told {
-    fn new(facts: Facts, length: u64) -> Self {
-        let mut text = BytesMut::with_capacity(160);
-        let id = hexadecimal(facts.event_id);
+/// Writes the headers of our own. `named`: the event brought a `webhook-id`; `traced`: it brought a trace.
+fn tell(out: &mut Vec<u8>, facts: Facts, named: bool, traced: bool) {
+    let id = hexadecimal(facts.event_id);
+    line(out, b"x-porteiro-event-id", id.as_flattened());
+    // A provider that follows Standard Webhooks has signed its own id; with another one the signature would not hold.
+    if !named {
+        line(out, b"webhook-id", id.as_flattened());
+    }
+    out.extend_from_slice(b"x-porteiro-attempt: ");
+    decimal(out, facts.attempt.into());
+    out.extend_from_slice(b"\r\nx-porteiro-received-at: ");
+    match facts.accepted.rfc3339() {
+        Some(text) => out.extend_from_slice(&text),
+        None => out.extend_from_slice(facts.accepted.to_string().as_bytes()),
+    }
+    out.extend_from_slice(b"\r\n");
+    if !traced {
         // All attempts for all destinations make one trace; nobody here records it, so it is not sampled. Neither the
         // trace nor the span may be zero.
         let trace = if facts.event_id == [0; 16] { hexadecimal(1_u128.to_be_bytes()) } else { id };
-        text.extend_from_slice(b"00-");
-        text.extend_from_slice(trace.as_flattened());
-        text.extend_from_slice(b"-");
-        text.extend_from_slice(hexadecimal(facts.span.max(1).to_be_bytes()).as_flattened());
-        text.extend_from_slice(b"-00");
-        let traceparent = cut(&mut text);
-        text.extend_from_slice(id.as_flattened());
-        let event_id = cut(&mut text);
-        write!(text, "{}", facts.accepted).expect("memory grows");
-        let received_at = cut(&mut text);
-        Self { length: length.into(), event_id, attempt: facts.attempt.into(), received_at, traceparent }
-    }
-
-    fn put(self, headers: &mut HeaderMap) {
-        headers.insert(CONTENT_LENGTH, self.length);
-        // A provider that follows Standard Webhooks has signed its own id; with another one the signature would not hold.
-        if !headers.contains_key(WEBHOOK_ID) {
-            headers.insert(WEBHOOK_ID, self.event_id.clone());
-        }
-        headers.insert(EVENT_ID, self.event_id);
-        headers.insert(ATTEMPT, self.attempt);
-        headers.insert(RECEIVED_AT, self.received_at);
-        let mut parents = headers.get_all(TRACEPARENT).iter();
-        let sound = matches!((parents.next(), parents.next()), (Some(only), None) if is_traceparent(only.as_bytes()));
-        if !sound {
-            headers.insert(TRACEPARENT, self.traceparent);
-            headers.remove(TRACESTATE);
-        }
+        out.extend_from_slice(b"traceparent: 00-");
+        out.extend_from_slice(trace.as_flattened());
+        out.push(b'-');
+        out.extend_from_slice(hexadecimal(facts.span.max(1).to_be_bytes()).as_flattened());
+        out.extend_from_slice(b"-00\r\n");
     }
 }
 
-fn cut(text: &mut BytesMut) -> HeaderValue {
-    HeaderValue::from_maybe_shared(text.split().freeze()).expect("digits, letters and dashes")
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    while first == digits.len() || number > 0 {
+        first -= 1;
+        digits[first] += (number % 10).to_le_bytes()[0];
+        number /= 10;
+    }
+    out.extend_from_slice(&digits[first..]);
 }
 
 fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+}
+
+/// Whether the event brought exactly one `traceparent`, and a sound one.
+fn is_traced(stored: &Head<'_>) -> bool {
+    let mut parents = stored.headers().filter(|(name, _)| *name == b"traceparent");
+    matches!((parents.next(), parents.next()), (Some((_, only)), None) if is_traceparent(only))
 }
 
 /// W3C Trace Context level 1, 3.2.2: a version we know, or a later one that begins the same way.
@@ -154,46 +159,6 @@ fn is_traceparent(value: &[u8]) -> bool {
         && [version, trace, parent, flags].into_iter().all(hexadecimal)
         && !zero(trace)
         && !zero(parent)
-}
-
-/// An event's body on its way out: the pieces it is stored in.
-#[derive(Debug, Default)]
-pub(super) struct Parcel {
-    first: Option<Bytes>,
-    more: VecDeque<Bytes>,
-    left: u64,
-}
-
-impl FromIterator<Bytes> for Parcel {
-    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
-        let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
-        let first = pieces.next();
-        // Allocates nothing unless there is a second piece.
-        let more: VecDeque<_> = pieces.collect();
-        let left = first.iter().chain(&more).map(|piece| piece.len() as u64).sum();
-        Self { first, more, left }
-    }
-}
-
-impl Body for Parcel {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.first.take().or_else(|| self.more.pop_front());
-        Poll::Ready(next.map(|piece| {
-            self.left -= piece.len() as u64;
-            Ok(Frame::data(piece))
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,9 @@ impl Proof {
 
     /// Speaks TLS, or fails: there is no other side that can be believed.
     pub(super) async fn demand(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(self.name.clone(), tcp).await
+        let mut stream = self.connector.connect(self.name.clone(), tcp).await?;
+        stream.get_mut().1.set_buffer_limit(Some(BUFFER));
+        Ok(stream)
     }
 }
 
@@ -171,6 +173,9 @@ fn client(trust: &Trust, roots: &mut Roots) -> Result<Arc<ClientConfig>, TrustEr
     client.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(client))
 }
+
+/// How much may wait, encrypted, to be taken by the socket: one record, for the sake of memory.
+pub(super) const BUFFER: usize = 16 << 10;
 
 /// Sessions kept for resumption, per destination, which has one name.
 const SESSIONS: usize = 4;

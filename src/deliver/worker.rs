@@ -15,10 +15,10 @@ use crate::drain::Drain;
 
 use super::alarm::{Alarm, Limits};
 use super::attempt::{Ended, Kit, attempt};
-use super::client::Line;
 use super::desk::{Desk, Hired, Work};
+use super::line::Line;
 use super::plan::Destination;
-use super::request::{Facts, Parcel, build};
+use super::request::{Facts, Parcel};
 
 /// How long a worker keeps its connection without anything to do: less than the minute after which many servers close it.
 const IDLE: Duration = Duration::from_secs(50);
@@ -81,12 +81,9 @@ impl Worker {
         let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
-        let request = |room| {
-            let body = delivery.body.pieces().iter().cloned().collect::<Parcel>();
-            build(to, &delivery.head, facts, body, room)
-        };
+        let parcel = Parcel { head: &delivery.head, body: delivery.body.pieces(), facts };
         let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
-        attempt(to, kit, &mut limits, clock, request).await
+        attempt(to, kit, &mut limits, clock, &parcel).await
     }
 
     /// Waits for something to do. `None` when there is nothing to be had any more, or was not for long.

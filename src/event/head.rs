@@ -39,20 +39,33 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn encode(method: &Method, rest: &str, query: &str, headers: &HeaderMap, without: &Credential) -> Bytes {
         let query = Self::query_without(query, without);
-        let (mut count, mut size) = (0, 24 + method.as_str().len() + rest.len() + query.len());
-        for (name, value) in kept(headers, without) {
-            count += 1;
-            size += 6 + name.as_str().len() + value.len();
+        let connection = headers.contains_key(header::CONNECTION);
+        let stays = |name: &HeaderName| {
+            ours(name.as_str()) || (connection && named_by_connection(headers, name)) || without.has_header(name)
+        };
+        let texts = [method.as_str(), rest, &*query];
+        let mut size = 1 + texts.iter().map(|text| room(text.as_bytes())).sum::<usize>();
+        // Which of the first headers go on, so that it is found out once.
+        let (mut count, mut chosen) = (0, 0_u64);
+        for (place, (name, value)) in headers.iter().enumerate() {
+            if !stays(name) {
+                count += 1;
+                chosen |= 1_u64.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0);
+                size += room(name.as_str().as_bytes()) + room(value.as_bytes());
+            }
         }
-        let mut bytes = Vec::with_capacity(size);
+        let mut bytes = Vec::with_capacity(size + number_room(count));
         bytes.push(VERSION);
-        for text in [method.as_str(), rest, &*query] {
+        for text in texts {
             put(&mut bytes, text.as_bytes());
         }
         put_number(&mut bytes, count);
-        for (name, value) in kept(headers, without) {
-            put(&mut bytes, name.as_str().as_bytes());
-            put(&mut bytes, value);
+        for (place, (name, value)) in headers.iter().enumerate() {
+            let goes_on = if place < 64 { chosen & (1 << place) != 0 } else { !stays(name) };
+            if goes_on {
+                put(&mut bytes, name.as_str().as_bytes());
+                put(&mut bytes, value.as_bytes());
+            }
         }
         bytes.into()
     }
@@ -71,14 +84,12 @@ impl<'a> Head<'a> {
         let query = take(&mut rest)?;
         let count = take_number(&mut rest)?;
         let headers = rest;
-        let legal = !method.is_empty() && method.iter().all(|byte| in_token(*byte));
-        if !legal || !path.iter().chain(query).all(|byte| in_target(*byte)) {
+        if method.is_empty() || !all(method, TOKEN) || !all(path, TARGET) || !all(query, TARGET) {
             return Err(HeadError::Text);
         }
         for _ in 0..count {
             let (name, value) = (take(&mut rest)?, take(&mut rest)?);
-            let legal = !name.is_empty() && name.iter().all(|byte| in_token(*byte) && !byte.is_ascii_uppercase());
-            if !legal || !value.iter().all(|byte| in_value(*byte)) {
+            if name.is_empty() || !all(name, NAME) || !is_value(value) {
                 return Err(HeadError::Text);
             }
         }
@@ -89,7 +100,7 @@ impl<'a> Head<'a> {
         Ok(Self { method: text(method)?, rest: text(path)?, query: text(query)?, headers })
     }
 
-    /// The headers in their order: lower-case names, and values.
+    /// The headers in their order: lower-case names, which are ASCII, and values.
     #[must_use]
     pub const fn headers(&self) -> Headers<'a> {
         Headers { rest: self.headers }
@@ -123,38 +134,29 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Iterator for Headers<'a> {
-    type Item = (&'a str, &'a [u8]);
+    type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Both were found whole, and the name found legal, when the head was decoded.
-        let name = take(&mut self.rest).ok()?;
-        let value = take(&mut self.rest).ok()?;
-        Some((str::from_utf8(name).ok()?, value))
+        // Both were found whole when the head was decoded.
+        Some((take(&mut self.rest).ok()?, take(&mut self.rest).ok()?))
     }
 }
 
-/// The headers that go on.
-fn kept<'h>(headers: &'h HeaderMap, without: &Credential) -> impl Iterator<Item = (&'h HeaderName, &'h [u8])> {
-    let connection = headers.contains_key(header::CONNECTION);
-    let hop = move |name: &HeaderName| ours(name) || (connection && named_by_connection(headers, name));
-    let kept = headers.iter().filter(move |(name, _)| !hop(name) && !without.has_header(name));
-    kept.map(|(name, value)| (name, value.as_bytes()))
-}
-
 /// Whether a header belongs to one hop, is written anew for the next one, or may be said by Porteiro only.
-fn ours(name: &HeaderName) -> bool {
-    const OURS: [HeaderName; 8] = [
-        header::CONNECTION,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::EXPECT,
-    ];
-    let text = name.as_str();
-    OURS.contains(name) || text == "keep-alive" || text.starts_with("proxy-") || text.starts_with("x-porteiro-")
+fn ours(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "host"
+            | "content-length"
+            | "expect"
+            | "keep-alive"
+    ) || name.starts_with("proxy-")
+        || name.starts_with("x-porteiro-")
 }
 
 /// Whether the connection header says that another header is for this hop only.
@@ -172,17 +174,29 @@ fn put(bytes: &mut Vec<u8>, text: &[u8]) {
 fn put_number(bytes: &mut Vec<u8>, number: usize) {
     // What does not fit is beyond every limit of a head, and cannot be decoded.
     let mut left = u32::try_from(number).unwrap_or(u32::MAX);
-    loop {
-        let low = left.to_le_bytes()[0] & 0x7f;
+    while left > 0x7f {
+        bytes.push(left.to_le_bytes()[0] | 0x80);
         left >>= 7;
-        if left == 0 {
-            bytes.push(low);
-            return;
-        }
-        bytes.push(low | 0x80);
+    }
+    bytes.push(left.to_le_bytes()[0]);
+}
+
+/// The bytes that [`put`] needs.
+fn room(text: &[u8]) -> usize {
+    number_room(text.len()) + text.len()
+}
+
+const fn number_room(number: usize) -> usize {
+    match number {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        0x20_0000..0x1000_0000 => 4,
+        _ => 5,
     }
 }
 
+#[inline]
 fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], HeadError> {
     let length = take_number(bytes)? as usize;
     let (text, rest) = bytes.split_at_checked(length).ok_or(HeadError::Length)?;
@@ -190,7 +204,13 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], HeadError> {
     Ok(text)
 }
 
+#[inline]
 fn take_number(bytes: &mut &[u8]) -> Result<u32, HeadError> {
+    if let Some((byte @ 0..=0x7f, rest)) = bytes.split_first() {
+        // Almost all lengths are one byte.
+        *bytes = rest;
+        return Ok(u32::from(*byte));
+    }
     let mut number = 0_u64;
     for shift in [0, 7, 14, 21, 28] {
         let (byte, rest) = bytes.split_first().ok_or(HeadError::Length)?;
@@ -203,13 +223,59 @@ fn take_number(bytes: &mut &[u8]) -> Result<u32, HeadError> {
     Err(HeadError::Length)
 }
 
-const fn in_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+/// Bytes of a method.
+const TOKEN: u8 = 1;
+/// Bytes of a header's name, in lower case.
+const NAME: u8 = 2;
+/// Bytes of a path or a query.
+const TARGET: u8 = 4;
+
+/// What each byte may be part of.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let token = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let mut class = 0;
+        if token {
+            class |= TOKEN;
+        }
+        if token && !byte.is_ascii_uppercase() {
+            class |= NAME;
+        }
+        if byte > b' ' && byte != 0x7f {
+            class |= TARGET;
+        }
+        classes[byte as usize] = class;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// Whether every byte is of this class.
+fn all(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().fold(class, |left, byte| left & CLASSES[usize::from(*byte)]) == class
 }
 
-const fn in_target(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f
+/// Whether these bytes may be a header's value: no control characters but the tab. Eight at a time, because almost all
+/// values are longer and hold none.
+fn is_value(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x80 * ONES;
+    let is_plain = |eight: &[u8; 8]| {
+        let eight = u64::from_le_bytes(*eight);
+        let below_space = eight.wrapping_sub(0x20 * ONES) & !eight;
+        let without_delete = eight ^ (0x7f * ONES);
+        let delete = without_delete.wrapping_sub(ONES) & !without_delete;
+        (below_space | delete) & HIGHS == 0
+    };
+    let (eights, rest) = bytes.as_chunks();
+    (eights.iter().all(is_plain) || eights.as_flattened().iter().all(|byte| in_value(*byte)))
+        && rest.iter().all(|byte| in_value(*byte))
 }
 
 const fn in_value(byte: u8) -> bool {
@@ -246,12 +312,9 @@ pub fn holds(bytes: &[u8]) {
     let method = Method::from_bytes(head.method.as_bytes()).expect("a decoded method is one");
     let mut headers = HeaderMap::new();
     for (name, value) in head.headers() {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("a decoded header name is one");
-        assert_eq!(
-            name.as_str().len(),
-            head.headers().find(|(known, _)| *known == name).map_or(0, |(known, _)| known.len())
-        );
-        headers.append(name, http::HeaderValue::from_bytes(value).expect("a decoded header value is one"));
+        let parsed = HeaderName::from_bytes(name).expect("a decoded header name is one");
+        assert_eq!(parsed.as_str().as_bytes(), name, "in lower case");
+        headers.append(parsed, http::HeaderValue::from_bytes(value).expect("a decoded header value is one"));
     }
     let again = Head::encode(&method, head.rest, head.query, &headers, &Credential::NONE);
     let again = Head::decode(&again).expect("what was decoded can be encoded");

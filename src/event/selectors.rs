@@ -4,7 +4,7 @@
 //!
 //! Must not know: provider files.
 
-use crate::select::{Plan, PlanError, Pointer, Selector};
+use crate::select::{Marks, Plan, PlanError, Pointer, Questions, Request, Selector, Values};
 use crate::verify::Unit;
 
 /// What a provider file says about its events.
@@ -72,6 +72,9 @@ pub struct Parts {
 pub struct Selectors {
     wanted: Wanted,
     plan: Plan,
+    /// What the routes ask; their places stand last in the plan, from this index on.
+    questions: Questions,
+    first_question: usize,
     /// Indices into the plan; the parts of the id stand first in it.
     pub(super) kind: Option<usize>,
     pub(super) tenant: Option<usize>,
@@ -85,6 +88,18 @@ impl Selectors {
     /// # Errors
     /// [`PlanError`] if there are too many JSON places.
     pub fn compile(wanted: Wanted) -> Result<Self, PlanError> {
+        Self::with(wanted, Questions::default())
+    }
+
+    /// The same selectors, which answer these questions too: everything is read in one pass.
+    ///
+    /// # Errors
+    /// [`PlanError`] if there are too many JSON places together.
+    pub fn asking(&self, questions: Questions) -> Result<Self, PlanError> {
+        Self::with(self.wanted.clone(), questions)
+    }
+
+    fn with(wanted: Wanted, questions: Questions) -> Result<Self, PlanError> {
         let mut list: Vec<&Selector> = wanted.id.iter().collect();
         let mut add = |selector| {
             list.push(selector);
@@ -94,8 +109,10 @@ impl Selectors {
         let tenant = wanted.tenant.as_ref().map(&mut add);
         let time = wanted.time.as_ref().map(|(selector, unit)| (add(selector), *unit));
         let order = wanted.order.as_ref().map(&mut add);
+        let first_question = list.len();
+        list.extend(questions.selectors());
         let plan = Plan::compile(&list)?;
-        Ok(Self { wanted, plan, kind, tenant, time, order })
+        Ok(Self { wanted, plan, questions, first_question, kind, tenant, time, order })
     }
 
     /// What was compiled.
@@ -112,5 +129,9 @@ impl Selectors {
 
     pub(super) const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    pub(super) fn answer(&self, values: &Values<'_>, request: &Request<'_>) -> Marks {
+        self.questions.answer(self.first_question, values, request)
     }
 }

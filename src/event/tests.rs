@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
 
-use crate::select::{Captures, Place, Plan, Selector, Take};
+use crate::select::{Captures, Place, Plan, Question, Questions, Selector, Shape, Spot, Take};
 use crate::verify::Unit;
 
 use super::*;
@@ -266,8 +266,15 @@ fn tenants_are_the_distinct_keys_of_all_elements() {
 
 #[test]
 fn too_many_places_are_refused_when_they_are_compiled() {
-    let wanted = Wanted { id: vec![at("json:/a"); Plan::POINTERS_MAX + 1], ..Wanted::default() };
-    assert!(Selectors::compile(wanted).is_err());
+    let id = |count: usize| (0..count).map(|number| at(&format!("json:/{number}"))).collect();
+    let wanted = |count| Wanted { id: id(count), ..Wanted::default() };
+    assert!(Selectors::compile(wanted(Plan::POINTERS_MAX + 1)).is_err());
+    let most = Selectors::compile(wanted(Plan::POINTERS_MAX)).expect("at the bound");
+    let ask = |place| {
+        let at = Spot::Place(Place::parse(place).expect("a place"));
+        most.asking(Questions::compile(&[Question { at, shape: Shape::Exists }]).expect("one question"))
+    };
+    assert!(ask("json:/0").is_ok() && ask("query:a").is_ok() && ask("json:/other").is_err());
 }
 
 proptest! {

@@ -1,8 +1,9 @@
 //! Does the body arrive, whole and in time?
 //!
-//! Promises: one [`Bytes`]; no more bytes than the permit stands for; memory grows with what arrives, never with what
-//! is announced; whoever is slower than the deadline or the minimum rate is not waited for; whoever had room set aside
-//! and leaves it empty is told of, also when nobody waits any more.
+//! Promises: one [`Bytes`]; no more memory than the permit stands for, which grows with what arrives, never with what is
+//! announced; whoever is slower than the deadline or the minimum rate is not waited for; whose caller sends too much at
+//! once waits, unread, until some of it is proven, for [`PATIENCE`] at most; whoever had room set aside and leaves it
+//! empty is told of, also when nobody waits any more.
 //!
 //! Must not know: what the bytes say.
 
@@ -22,10 +23,15 @@ use crate::admission::{Permit, Refusal};
 use crate::snapshot::BodyLimits;
 
 /// A piece from this size on is kept as it is. A smaller one is copied: it would keep the connection's whole read
-/// buffer for as long as the journal's ring keeps the body, and the buffer serves the next request again.
-const KEEP: usize = 8 * 1024;
-/// Set aside for a body of known length before its bytes come.
-const FIRST: usize = 64 * 1024;
+/// buffer, which is this large unless heads may be larger, for as long as the journal's ring keeps the body; and the
+/// buffer serves the next request again.
+pub const KEEP: usize = 16 * 1024;
+/// How long a body waits for room in its caller's share before the caller hears 503.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long until it looks again, at first; later a quarter of the time it has waited.
+const AGAIN: Duration = Duration::from_millis(5);
+/// The timer's own grain.
+const MOMENT: Duration = Duration::from_millis(1);
 /// Whoever leaves this much of the room set aside for them empty has kept it from others; a line torn near the end of a
 /// body, or in a small one, is bad luck.
 const KEPT: u64 = 16 * 1024;
@@ -72,16 +78,15 @@ where
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let start = Instant::now();
     let declared = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    let gathered = Gathered { declared, bytes: Vec::new(), only: None };
-    let mut arriving = Arriving { gathered, permit, left, over: false };
+    let mut arriving = Arriving::new(declared, permit, left);
     // A body that is there already needs no timer.
     let mut timer = pin!(None::<Sleep>);
     let (mut told, mut end) = (pin!(None), None::<Instant>);
     poll_fn(move |cx| {
         loop {
-            match Pin::new(&mut body).poll_frame(cx) {
+            let waits = arriving.look_again()?;
+            match if waits { Poll::Pending } else { Pin::new(&mut body).poll_frame(cx) } {
                 Poll::Ready(None) => return Poll::Ready(arriving.finish()),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Fault::Broken)),
                 Poll::Ready(Some(Ok(frame))) => {
@@ -89,22 +94,17 @@ where
                     arriving.add(piece)?;
                 }
                 Poll::Pending => {
-                    let slow = start + due(arriving.gathered.len(), limits);
                     if end.is_none() {
                         if told.is_none() {
                             told.set(Some(closing.end()));
                         }
                         end = told.as_mut().as_pin_mut().and_then(|told| ready(told.poll(cx)));
                     }
-                    let until = end.map_or(slow, |end| end.min(slow));
+                    let until = arriving.patience(limits, end)?;
                     let Some(set) = timer.as_mut().as_pin_mut() else {
                         timer.set(Some(sleep_until(until)));
                         continue;
                     };
-                    if Instant::now() >= until {
-                        arriving.over = true;
-                        return Poll::Ready(Err(if until < slow { Fault::Closing } else { Fault::Slow }));
-                    }
                     if set.is_elapsed() || set.deadline() > until {
                         timer.set(Some(sleep_until(until)));
                         continue;
@@ -142,25 +142,69 @@ struct Arriving<'p, L: Fn()> {
     gathered: Gathered,
     permit: &'p mut Permit,
     left: L,
+    start: Instant,
+    /// A piece for which there is no room in its caller's share, and since when.
+    held: Option<(Bytes, Instant)>,
+    /// For how long there was none before.
+    waited: Duration,
     /// It is not the caller who ends it, or it is whole, or what ends it is told of anyway.
     over: bool,
 }
 
-impl<L: Fn()> Arriving<'_, L> {
+impl<'p, L: Fn()> Arriving<'p, L> {
+    fn new(declared: Option<usize>, permit: &'p mut Permit, left: L) -> Self {
+        let gathered = Gathered { declared, bytes: Vec::new(), only: None };
+        Self { gathered, permit, left, start: Instant::now(), held: None, waited: Duration::ZERO, over: false }
+    }
+
     fn add(&mut self, piece: Bytes) -> Result<(), Fault> {
-        let beyond = widen(self.gathered.len() + piece.len()).saturating_sub(self.permit.bytes());
-        if beyond > 0 {
-            self.permit.grow(beyond).map_err(|refusal| {
-                self.over = true;
-                Fault::Refused(refusal)
-            })?;
+        match self.permit.reach(widen(self.gathered.len() + piece.len())) {
+            Ok(()) => self.gathered.add(piece, self.permit.bytes()),
+            Err(Refusal::Crowded) => self.held = Some((piece, Instant::now())),
+            Err(refusal) => return Err(self.refused(refusal)),
         }
-        self.gathered.add(piece);
         Ok(())
+    }
+
+    /// Asks again for the room that there was not; says whether there is still none.
+    fn look_again(&mut self) -> Result<bool, Fault> {
+        let Some((piece, since)) = self.held.take() else { return Ok(false) };
+        self.add(piece)?;
+        let waited = since.elapsed();
+        let Some((_, began)) = &mut self.held else {
+            self.waited += waited;
+            return Ok(false);
+        };
+        *began = since;
+        if waited >= PATIENCE {
+            return Err(self.refused(Refusal::Crowded));
+        }
+        Ok(true)
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Fault {
+        self.over = true;
+        Fault::Refused(refusal)
+    }
+
+    /// Until when it is waited for, unless that is over: the caller's time does not run while it is we who let them wait.
+    fn patience(&mut self, limits: &BodyLimits, end: Option<Instant>) -> Result<Instant, Fault> {
+        let now = Instant::now();
+        let slow = match &self.held {
+            None => self.start + self.waited + due(self.gathered.len(), limits),
+            Some((_, since)) => (now + AGAIN.max((now - *since) / 4)).min(*since + PATIENCE).max(now + MOMENT),
+        };
+        let until = end.map_or(slow, |end| end.min(slow));
+        if now < until {
+            return Ok(until);
+        }
+        self.over = true;
+        Err(if until < slow { Fault::Closing } else { Fault::Slow })
     }
 
     fn finish(&mut self) -> Result<Bytes, Fault> {
         let body = self.gathered.finish()?;
+        self.permit.settle(widen(body.len()));
         self.over = true;
         Ok(body)
     }
@@ -186,22 +230,22 @@ impl Gathered {
         self.bytes.len() + self.only.as_ref().map_or(0, Bytes::len)
     }
 
-    fn add(&mut self, piece: Bytes) {
+    /// Takes a piece, with room for as much as is permitted.
+    fn add(&mut self, piece: Bytes, permitted: u64) {
         if self.len() == 0 && piece.len() >= KEEP {
             self.only = Some(piece);
             return;
         }
         if let Some(first) = self.only.take() {
-            self.append(&first);
+            self.append(&first, permitted);
         }
-        self.append(&piece);
+        self.append(&piece, permitted);
     }
 
-    fn append(&mut self, piece: &[u8]) {
+    fn append(&mut self, piece: &[u8], permitted: u64) {
         let needed = self.bytes.len() + piece.len();
         if needed > self.bytes.capacity() {
-            let ahead = needed.max(self.bytes.capacity() * 2);
-            let room = self.declared.map_or(ahead, |declared| declared.clamp(needed, ahead.max(FIRST)));
+            let room = usize::try_from(permitted).unwrap_or(needed).max(needed);
             self.bytes.reserve_exact(room - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);

@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::charges::Due;
 use super::claims::Fresh;
 use super::few::Few;
 use super::reply::Discard;
 use crate::admission::Permit;
 use crate::clock::Timestamp;
 use crate::dedup::Claim;
-use crate::event::{Body, Event, Tenants};
-use crate::journal::{self, Chunks, Journal, Pending, Record, Refused, Target, Then};
-use crate::route::{Resolved, Table};
+use crate::event::{Body, Event};
+use crate::journal::{Chunks, Journal, Pending, Record, Refused, Target, Then};
+use crate::route::{Facts, Resolved};
 use crate::snapshot::{Ack, Source};
-use crate::verify;
 
 /// What all records of one request have in common.
 pub(super) struct Frame<'a> {
@@ -31,35 +31,37 @@ pub(super) struct Frame<'a> {
 
 /// An event and whom it is owed to.
 #[derive(Debug)]
-pub(super) struct Owed {
-    fresh: Fresh,
+pub(super) struct Owed<'s> {
+    due: Due<'s>,
     targets: Arc<[Target]>,
 }
 
 /// Who must hear a request's events.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly always the large one, which a box would put on the heap")]
-pub(super) enum Routed {
+pub(super) enum Routed<'s> {
     /// These events are stored.
-    To(Few<Owed>),
+    To(Few<Owed<'s>>),
     /// None of them is, by an explicit rule.
     Discarded(Discard),
 }
 
-/// Asks for every event who must hear it. What is discarded frees its key.
-pub(super) fn route(table: &Table<Arc<[Target]>>, fresh: Few<Fresh>) -> Routed {
+/// Asks for every event who must hear it, and counts the rule that says so. What is discarded frees its key.
+pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
     let mut owed = Few::default();
     let mut discarded = None;
-    for fresh in fresh {
-        let targets = match table.resolve(&fresh.event) {
-            Resolved::To(targets) => Arc::clone(targets),
+    for due in due {
+        let resolved = source.table.resolve(&Facts::of(&due.fresh.event, due.tenant));
+        source.routed.count(resolved.rule());
+        let targets = match resolved {
+            Resolved::To { targets, .. } => due.targets(targets),
             Resolved::Nowhere => Arc::default(),
-            discard @ Resolved::Discard => {
+            discard @ Resolved::Discard { .. } => {
                 discarded = Discard::of(&discard);
                 continue;
             }
         };
-        owed.push(Owed { fresh, targets });
+        owed.push(Owed { due, targets });
     }
     match discarded {
         Some(discard) if owed.len() == 0 => Routed::Discarded(discard),
@@ -71,7 +73,7 @@ pub(super) fn route(table: &Table<Arc<[Target]>>, fresh: Few<Fresh>) -> Routed {
 pub(super) fn append(
     journal: &Journal,
     frame: &Frame<'_>,
-    owed: Few<Owed>,
+    owed: Few<Owed<'_>>,
     permit: Permit,
 ) -> Result<Pending, Refused> {
     let last = owed.len().saturating_sub(1);
@@ -88,12 +90,15 @@ pub(super) fn append(
 }
 
 impl Frame<'_> {
-    fn record(&self, part: usize, owed: Owed, permit: Option<Permit>) -> Record {
+    fn record(&self, part: usize, owed: Owed<'_>, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted } = self;
-        let Owed { fresh: Fresh { event, claim }, targets } = owed;
-        let Event { id, key, digest, kind, order, time: _, tenants, body, readable } = event;
+        let Owed { due: Due { fresh: Fresh { event, claim }, tenant: _, whom, not_before: _ }, targets } = owed;
+        let Event { id, key, digest, kind, order, time, tenants: _, body, marks: _, readable } = event;
         if !readable {
             source.metrics.unreadable.inc();
+        }
+        if let Some(then) = time {
+            source.metrics.freshness.event(*accepted, then);
         }
         Record {
             event_id: *id.as_bytes(),
@@ -101,7 +106,7 @@ impl Frame<'_> {
             part: u16::try_from(part).unwrap_or(u16::MAX),
             source: source.id.0,
             targets,
-            tenants: whom(&tenants),
+            tenants: whom,
             kind,
             order_key: order,
             dedup_key: key,
@@ -134,21 +139,4 @@ fn chunks(body: &Body) -> Chunks {
         (first, None) => Chunks::One(first.unwrap_or_default()),
         (first, second) => Chunks::Many(first.into_iter().chain(second).chain(pieces).collect()),
     }
-}
-
-/// Names tenants by numbers that stay the same; whoever has no name is 0.
-fn whom(tenants: &Tenants) -> journal::Tenants {
-    match (tenants.keys.as_slice(), tenants.others) {
-        ([], _) => journal::Tenants::None,
-        ([one], false) => journal::Tenants::One(number(one)),
-        (several, others) => {
-            let unknown = others.then_some(0);
-            journal::Tenants::Mixed(several.iter().map(|key| number(key)).chain(unknown).collect())
-        }
-    }
-}
-
-fn number(key: &str) -> u64 {
-    let digest = verify::digest(&[key.as_bytes()]);
-    digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first).max(1))
 }

@@ -54,8 +54,8 @@ pub struct Discard(());
 impl Discard {
     pub(super) const fn of<T>(resolved: &Resolved<'_, T>) -> Option<Self> {
         match resolved {
-            Resolved::Discard => Some(Self(())),
-            Resolved::To(_) | Resolved::Nowhere => None,
+            Resolved::Discard { .. } => Some(Self(())),
+            Resolved::To { .. } | Resolved::Nowhere => None,
         }
     }
 }
@@ -79,6 +79,11 @@ pub enum Rejection {
     Unproven(VerifyError),
     /// A twin of it was being stored, and was not.
     Twin,
+    /// A tenant in it sends more than it may.
+    OverRate {
+        /// When it would be heard.
+        retry_after: Duration,
+    },
     /// The journal did not take it.
     NotTaken(Refused),
     /// The journal could not make it durable.
@@ -96,6 +101,9 @@ impl fmt::Display for Rejection {
             Self::Closing => Fault::Closing.fmt(f),
             Self::Unproven(error) => error.fmt(f),
             Self::Twin => f.write_str("the same event was being stored, and could not be"),
+            Self::OverRate { retry_after } => {
+                write!(f, "a tenant sends more than it may; next chance in {} s", retry_after.as_secs())
+            }
             Self::NotTaken(refused) => refused.fmt(f),
             Self::Void => Void.fmt(f),
         }
@@ -159,8 +167,10 @@ impl Rejection {
         match self {
             Self::Malformed(_) | Self::Slow | Self::Unproven(_) => true,
             Self::Refused(Refusal::Method | Refusal::Address) => true,
-            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. } | Refusal::Busy) => false,
+            Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. }) => false,
+            Self::Refused(Refusal::Busy | Refusal::Crowded) => false,
             Self::Nowhere | Self::Broken | Self::Closing | Self::Twin | Self::NotTaken(_) | Self::Void => false,
+            Self::OverRate { .. } => false,
         }
     }
 
@@ -172,6 +182,12 @@ impl Rejection {
             Self::Refused(Refusal::TooLarge { .. } | Refusal::TooManyRefusals { .. }) => true,
             _ => self.is_the_callers(),
         }
+    }
+
+    /// The status that a caller hears, unless the source has one of its own for what is not proven.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        refusal(self, None).status()
     }
 
     /// Its place in [`OUTCOMES`].
@@ -199,6 +215,8 @@ impl Rejection {
             Self::Void => 24,
             Self::Malformed(Malformed::Coding) => 25,
             Self::Closing => 26,
+            Self::Refused(Refusal::Crowded) => 27,
+            Self::OverRate { .. } => 28,
             Self::Unproven(error) => {
                 OWN.len() + VerifyError::ALL.iter().position(|known| known == error).unwrap_or(VerifyError::ALL.len())
             }
@@ -206,7 +224,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 27] = [
+const OWN: [&str; 29] = [
     "stored",
     "queued",
     "repeat",
@@ -234,6 +252,8 @@ const OWN: [&str; 27] = [
     "void",
     "coding",
     "closing",
+    "crowded",
+    "over_rate",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -303,13 +323,17 @@ fn refusal(rejection: Rejection, source: Option<&Source>) -> Response<Full<Bytes
         Rejection::Refused(Refusal::TooManyRefusals { retry_after }) => {
             (StatusCode::TOO_MANY_REQUESTS, Some(retry_after))
         }
-        Rejection::Refused(Refusal::Busy) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
+        Rejection::Refused(Refusal::Busy | Refusal::Crowded) => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
         Rejection::Slow => (StatusCode::REQUEST_TIMEOUT, None),
         Rejection::Unproven(_) => {
             let plain = || phrase(StatusCode::UNAUTHORIZED);
             let mut response = source.map_or_else(plain, |source| fixed(&source.replies.reject));
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return response;
+        }
+        Rejection::OverRate { retry_after } => {
+            let status = source.map_or(StatusCode::TOO_MANY_REQUESTS, |source| source.tenants.refusal);
+            (status, Some(retry_after))
         }
         Rejection::Twin | Rejection::Void => (StatusCode::SERVICE_UNAVAILABLE, seconds(1)),
         Rejection::NotTaken(Refused::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, None),

@@ -9,6 +9,7 @@ use super::*;
 
 mod hangups;
 mod rooms;
+mod tenants;
 mod trouble;
 
 use rooms::{BODY_MAX, PEER, Rooms, SECRET, bare, event, signed, text};
@@ -131,6 +132,19 @@ fn all_failures_of_proof_look_the_same_from_outside() {
     for fields in fields {
         assert_eq!(shown(rooms.answer(bare("POST", "/plain", fields, body))), first, "{fields:?}");
     }
+}
+
+#[test]
+fn what_is_new_is_counted_by_the_route_that_decided() {
+    let rooms = Rooms::new();
+    for (target, id) in [("/plain", "1"), ("/plain", "1"), ("/plain", "2"), ("/nowhere", "1"), ("/discarding", "1")] {
+        rooms.answer(event(target, id, b"{}"));
+    }
+    let routed = |source: &str| {
+        let source = rooms.metrics.routed(source, &[("1", source == "discarding")]);
+        (source.total(Some(0)), source.total(None))
+    };
+    assert_eq!((routed("plain"), routed("nowhere"), routed("discarding")), ((2, 0), (0, 1), (1, 0)));
 }
 
 #[test]

@@ -27,6 +27,8 @@ use crate::clock::Timestamp;
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
+/// Bytes of letters written at once; one that is larger is written alone.
+pub(crate) const BURIED: usize = 1 << 20;
 
 /// The dead-letter space.
 #[derive(Debug)]
@@ -167,7 +169,7 @@ impl Graves {
             if !self.letter(&mut out, dying, dying.bare) {
                 self.letter(&mut out, dying, true);
             }
-            if out.len() as u64 > room {
+            if out.len() as u64 > room || (count > 0 && out.len() > BURIED) {
                 out.truncate(before);
                 break;
             }
@@ -284,25 +286,27 @@ impl Graves {
     /// What the oldest grave holds goes on without head and body, as far as half a segment holds it; its file goes.
     fn strip_oldest(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
         let Some(oldest) = self.segments.front().cloned() else { return Ok(()) };
-        let mut kept: Vec<Dying> = Vec::new();
-        let mut weight = 0;
-        let (mut dropped, mut stripped) = (Vec::new(), 0);
+        let (mut dropped, mut stripped, mut weight) = (Vec::new(), 0, 0);
+        let (mut out, mut last) = (Vec::new(), Timestamp::ZERO);
+        let mut written = Ok(());
         oldest.letters(|envelope, _, _| {
             let (Some(death), Some(stored)) = (death_of(envelope), Stored::decode(envelope, None)) else { return };
             let already = envelope.field(field::STRIPPED, EVENT_FIXED).is_some();
             weight += envelope.head().start as u64;
             if now.since(death.at) > self.keep || (already && weight > self.size / 2) || weight > self.size * 3 / 4 {
                 dropped.push((envelope.seq(), death.destination));
-            } else {
-                stripped += u64::from(!already);
-                kept.push(Dying { stored, death, answer: Bytes::new(), bare: true });
+                return;
+            }
+            stripped += u64::from(!already);
+            last = last.max(death.at);
+            self.letter(&mut out, &Dying { stored, death, answer: Bytes::new(), bare: true }, true);
+            if out.len() >= BURIED && written.is_ok() {
+                written = self.write(&mut out, last);
+                out.clear();
             }
         })?;
-        let mut out = Vec::new();
-        for dying in &kept {
-            self.letter(&mut out, dying, true);
-        }
-        let last = kept.iter().map(|dying| dying.death.at).max().unwrap_or(Timestamp::ZERO);
+        // Should it end in between, or fail, some letters are there twice for a while.
+        written?;
         if !out.is_empty() {
             self.write(&mut out, last)?;
         }

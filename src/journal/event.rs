@@ -13,6 +13,8 @@ use super::lane::Delivery;
 use super::record::{Chunks, Record, Target, Tenants};
 use crate::clock::Timestamp;
 
+/// What head, body and kind cost beside their bytes: the counters by which they are shared.
+const BESIDE: usize = 128;
 /// Bytes that an event fixes after the first 56.
 pub(crate) const EVENT_FIXED: usize = 96;
 
@@ -243,9 +245,10 @@ impl Stored {
         })
     }
 
-    /// Bytes it keeps alive.
+    /// Bytes it keeps alive: head and body with what the allocator rounds them up by, and itself in a list that may be
+    /// half empty.
     pub(crate) fn weight(&self) -> u64 {
-        (self.head.len() + self.body.len() + size_of::<Self>()) as u64
+        (self.head.len() + self.body.len() + self.kind.len() + 2 * size_of::<Self>() + BESIDE) as u64
     }
 
     /// The same event on bytes of its own, so that a large piece read from disk is not kept for a small event.

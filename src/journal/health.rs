@@ -10,16 +10,18 @@ use crate::clock::Timestamp;
 const SMALL: u64 = 4096;
 
 pub(crate) fn read(shared: &Shared) -> Health {
-    let (accepting, failed, queued_bytes) = {
+    let (accepting, full, failed, queued_bytes) = {
         let inbox = shared.inbox();
         let mut plan = inbox.plan;
-        let room = inbox.bytes + SMALL <= shared.options.queue_bytes && plan.place(SMALL);
-        (inbox.refuses().is_none() && room, inbox.failed, inbox.bytes)
+        let placed = plan.place(SMALL);
+        let room = inbox.bytes + SMALL <= shared.options.queue_bytes && placed;
+        (inbox.refuses().is_none() && room, !placed && !plan.hope, inbox.failed, inbox.bytes)
     };
     let figures = &shared.figures;
     let get = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
     Health {
         accepting,
+        full,
         failed,
         bytes: get(&figures.bytes),
         bytes_max: shared.options.size,

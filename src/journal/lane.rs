@@ -12,13 +12,16 @@
 mod outcome;
 mod owed;
 mod read;
+mod spare;
 mod state;
 
-pub(crate) use outcome::{Dead, Dying, Failed, Outcomes};
+pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FAILED_WAITING_MAX, Failed, Outcomes};
 pub(crate) use owed::{Owed, Slot, SlotBounds};
 pub(crate) use read::{Missing, events};
 pub use read::{ReadDone, ReadJob};
 pub(crate) use state::{Cell, State};
+#[cfg(test)]
+pub(crate) use state::{READ_AGAIN, READ_TRIES};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -13,7 +13,7 @@ use super::dead::Graves;
 use super::frame::Seal;
 use super::inbox::{Inbox, Plan};
 use super::index::Index;
-use super::lane::{Cell, Owed, State};
+use super::lane::{Cell, Owed, SlotBounds, State};
 use super::recovery::{self, Headers, Recovered};
 use super::repeats::Repeats;
 use super::replay::{LaneReplay, Replay};
@@ -67,8 +67,10 @@ pub(crate) fn open(
     report.dedup = remembered(&mut repeats, &mut found.replay, clock.now().minus(options.dedup_window));
     let (names, keep) = (found.names.clone(), (options.keep_dead_size, options.keep_dead_age));
     let mut graves = Graves::new(identity, names, epoch, options.segment_size, keep.0, keep.1);
-    let letters = letters(&mut graves, &*storage, found.names.destinations.len())?;
-    let lanes = lanes(&mut found, letters, destinations, &mut report);
+    let letters = letters(&mut graves, &*storage, found.names.destinations.len(), found.dead_known)?;
+    // Whose share a retry took is not known of all of them.
+    let bounds = SlotBounds { slots: options.retry_slots, per_share: u32::MAX };
+    let lanes = lanes(&mut found, letters, destinations, bounds, &mut report);
     let opening = Opening { storage, guard, options, clock, identity, epoch, files_max };
     opening.finish(found, lanes, graves, repeats, report)
 }
@@ -165,7 +167,8 @@ fn remembered(repeats: &mut Repeats, replay: &mut Replay, since: Timestamp) -> V
 #[derive(Clone, Debug, Default)]
 struct Letters {
     bits: RoaringTreemap,
-    /// The sequence each event had first, the one in its letter, and whether the letter is whole.
+    /// The sequence each event had first, the one in its letter, and whether the letter is whole; left out where the log
+    /// says which of them count.
     origins: Vec<(u64, u64, bool)>,
 }
 
@@ -195,12 +198,14 @@ impl Letters {
 }
 
 /// Which letters there are, per destination.
-fn letters(graves: &mut Graves, storage: &dyn Storage, lanes: usize) -> Result<Vec<Letters>, OpenError> {
+fn letters(graves: &mut Graves, storage: &dyn Storage, lanes: usize, known: bool) -> Result<Vec<Letters>, OpenError> {
     let mut letters = vec![Letters::default(); lanes];
     let found = graves.open(storage, |heard| {
         if let Some(of) = letters.get_mut(heard.destination as usize) {
             of.bits.insert(heard.seq);
-            of.origins.push((heard.origin_seq, heard.seq, heard.whole));
+            if !known {
+                of.origins.push((heard.origin_seq, heard.seq, heard.whole));
+            }
         }
     });
     at("the dead letters", found)?;
@@ -212,6 +217,7 @@ fn lanes(
     found: &mut Recovered,
     letters: Vec<Letters>,
     destinations: &[DestinationPlan],
+    bounds: SlotBounds,
     report: &mut Report,
 ) -> Box<[Arc<Cell>]> {
     let names = found.names.destinations.clone();
@@ -222,7 +228,6 @@ fn lanes(
         let LaneReplay { mut state, slots } = replay;
         let dead = letters.dead(found.dead_known, &state.dead, &state.owed, &found.replay.origins);
         state.slots.clear();
-        let bounds = super::lane::SlotBounds { slots: u32::MAX, per_share: u32::MAX };
         let owed_count = state.owed.len();
         let mut owed = Owed::restored(state.owed, state.live);
         for (seq, slot) in slots {

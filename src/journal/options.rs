@@ -26,7 +26,7 @@ pub struct Options {
     pub queue_records: u32,
     /// Bytes of recent records kept in memory for the lanes.
     pub ring_bytes: u64,
-    /// Retry slots of each destination; about 64 bytes each.
+    /// Retry slots of each destination; see `cost.rs` for what they take.
     pub retry_slots: u32,
     /// How many of a destination's slots one tenant may hold.
     pub retry_slots_per_tenant: u32,

@@ -56,7 +56,10 @@ impl Repeats {
         let names = self.storage.list(DEDUP).unwrap_or_default();
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| parse_name(name, ".tab")).collect();
         numbers.sort_unstable();
-        let mut entries = Vec::new();
+        let length = |number: &u64| self.storage.open(&name(*number)).and_then(|file| file.length()).unwrap_or(0);
+        let bytes: u64 = numbers.iter().map(length).sum();
+        let most = usize::try_from(bytes / ENTRY as u64).unwrap_or(0);
+        let mut entries = Vec::with_capacity(most);
         for number in numbers {
             self.next = self.next.max(number + 1);
             let before = entries.len();

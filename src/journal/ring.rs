@@ -25,6 +25,10 @@ impl Ring {
     /// Adds the youngest record; the oldest make room.
     pub(crate) fn push(&mut self, entry: Stored) {
         self.bytes += entry.weight();
+        if self.entries.len() == self.entries.capacity() {
+            // Not doubled: the list is to stay within what its entries weigh.
+            self.entries.reserve_exact(self.entries.len() / 8 + 16);
+        }
         self.entries.push_back(entry);
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.entries.pop_front() else { break };

@@ -7,3 +7,4 @@ mod lanes;
 mod restart;
 mod rig;
 mod room;
+mod unread;

@@ -4,9 +4,12 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::server::TlsStream;
 
 use super::*;
 use crate::metrics::Metrics;
+
+mod memory;
 
 /// A listener on a free port of the loopback.
 struct House {
@@ -164,7 +167,7 @@ fn who_hangs_up_within_the_handshake_is_not_complained_about() {
 }
 
 #[test]
-fn silent_and_slow_handshakes_end_and_do_not_take_the_others_places() {
+fn silent_and_slow_handshakes_end_and_are_counted() {
     // The clock stands still and jumps when nobody has anything to do: what waits for it, waits for nothing else.
     run_paused(async {
         let limits = Limits { handshakes: 1, ..Limits::default() };
@@ -182,6 +185,82 @@ fn silent_and_slow_handshakes_end_and_do_not_take_the_others_places() {
         house.until(|house| house.closed(Closing::HandshakeLate) == 6).await;
         let waited = start.elapsed();
         assert!(waited >= limits.handshake && waited < limits.handshake * 2, "{waited:?}");
+    });
+}
+
+/// The first message of a client that never says more.
+fn first_message() -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(tls::tests::client()), name).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+/// Whether a client is served while 300 others began a handshake with these bytes, for which there are four places.
+async fn serves_beside(begun: &[u8]) {
+    let house = house(Some(tls::tests::localhost()), Limits { handshakes: 4, ..Limits::default() });
+    let mut others = Vec::new();
+    for _ in 0..300 {
+        let mut other = house.connect().await;
+        other.write_all(begun).await.unwrap();
+        others.push(other);
+    }
+    house.until(|house| house.metrics.open.get() == 300).await;
+    let connector = TlsConnector::from(Arc::new(tls::tests::client()));
+    let name = ServerName::try_from("localhost").unwrap();
+    let start = tokio::time::Instant::now();
+    let mut stream = connector.connect(name, house.connect().await).await.expect("the honest one");
+    stream.write_all(GET).await.unwrap();
+    hears(&mut stream, "127.0.0.1 /a").await;
+    assert_eq!(house.closed(Closing::HandshakeLate), 0, "nobody was waited for: {:?}", start.elapsed());
+}
+
+#[test]
+fn who_is_silent_or_slow_in_a_handshake_keeps_nobody_out() {
+    let hello = first_message();
+    run(async {
+        serves_beside(b"").await;
+        serves_beside(&hello[..1]).await;
+        serves_beside(&hello[..hello.len() - 1]).await;
+    });
+}
+
+#[test]
+fn who_never_answers_in_a_handshake_lends_a_place_for_a_moment_only() {
+    run(async {
+        let house = house(Some(tls::tests::localhost()), Limits { handshakes: 4, ..Limits::default() });
+        let hello = first_message();
+        let mut others = Vec::new();
+        for _ in 0..8 {
+            let mut other = house.connect().await;
+            other.write_all(&hello).await.unwrap();
+            others.push(other);
+        }
+        // All eight are answered, though none of the first four ever says a word more.
+        for other in &mut others {
+            assert_eq!(other.read_u8().await.unwrap(), 0x16);
+        }
+        assert_eq!(house.closed(Closing::HandshakeLate), 0);
+    });
+}
+
+#[test]
+fn a_first_message_without_an_end_is_not_read_to_it() {
+    run(async {
+        let house = house(Some(tls::tests::localhost()), Limits::default());
+        let mut stream = house.connect().await;
+        // Records of a handshake message that is said to be sixty thousand bytes long.
+        let mut record = vec![0x16, 3, 1, 0x10, 0];
+        record.extend([1, 0, 0xea, 0x60]);
+        record.resize(5 + 4096, 0);
+        for _ in 0..8 {
+            if stream.write_all(&record).await.is_err() {
+                break;
+            }
+            record[5..9].fill(0);
+        }
+        house.until(|house| house.closed(Closing::HandshakeFailed) == 1).await;
     });
 }
 

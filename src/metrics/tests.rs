@@ -6,6 +6,7 @@ fn every_label_set_is_there_before_anything_happened() {
     let _source = metrics.source("whatsapp", &["stored", "unproven"]);
     let _destination = metrics.destination("crm", &["delivered", "timeout"]);
     let _listener = metrics.listener("public", &["limit"]);
+    let _tenant = metrics.tenant("acme", &["passed", "refused"]);
     let text = metrics.render();
     for line in [
         r#"porteiro_requests_total{outcome="stored",source="whatsapp"} 0"#,
@@ -13,6 +14,8 @@ fn every_label_set_is_there_before_anything_happened() {
         r#"porteiro_attempts_total{destination="crm",outcome="timeout"} 0"#,
         r#"porteiro_connections_closed_total{listener="public",reason="limit"} 0"#,
         r#"porteiro_ack_seconds_count{source="whatsapp"} 0"#,
+        r#"porteiro_tenant_events_total{outcome="refused",tenant="acme"} 0"#,
+        "porteiro_tenants_unknown 0",
         "porteiro_journal_sync_seconds_count 0",
     ] {
         assert!(text.contains(line), "{line} is missing from\n{text}");
@@ -26,7 +29,9 @@ fn a_word_is_counted_by_its_place_and_an_unknown_place_counts_nothing() {
     source.outcomes.count(1);
     source.outcomes.count(1);
     source.outcomes.count(7);
-    assert_eq!((source.outcomes.total(0), source.outcomes.total(1), source.outcomes.total(7)), (0, 2, 0));
+    source.outcomes.add(7, 3);
+    source.outcomes.add(0, 3);
+    assert_eq!((source.outcomes.total(0), source.outcomes.total(1), source.outcomes.total(7)), (3, 2, 0));
     assert!(metrics.render().contains(r#"porteiro_requests_total{outcome="unproven",source="github"} 2"#));
 }
 
@@ -56,7 +61,9 @@ fn the_process_shows_its_own_cost() {
 fn names_follow_the_habits_of_prometheus() {
     let metrics = Metrics::new();
     let (source, destination) = (metrics.source("s", &["x"]), metrics.destination("d", &["x"]));
+    let tenant = metrics.tenant("t", &["x"]);
     source.outcomes.count(0);
+    tenant.outcomes.count(0);
     destination.outcomes.count(0);
     for family in metrics.registry.gather() {
         let name = family.name();
@@ -65,5 +72,23 @@ fn names_follow_the_habits_of_prometheus() {
         assert!(name.starts_with("porteiro_") || name.starts_with("process_"), "{name}");
         assert!(!family.help().is_empty(), "{name}");
         assert!(!name.contains("_ms") && !name.contains("_kb") && !name.contains("_us"), "{name}");
+    }
+}
+
+#[test]
+fn events_are_counted_by_the_route_that_decided() {
+    let metrics = Metrics::new();
+    let routed = metrics.routed("github", &[("pushes", false), ("2", true)]);
+    for route in [Some(0), Some(0), Some(1), None, Some(2)] {
+        routed.count(route);
+    }
+    assert_eq!([Some(0), Some(1), None].map(|route| routed.total(route)), [2, 1, 2]);
+    let text = metrics.render();
+    for line in [
+        "porteiro_routed_events_total{route=\"pushes\",source=\"github\",then=\"owed\"} 2",
+        "porteiro_routed_events_total{route=\"2\",source=\"github\",then=\"discard\"} 1",
+        "porteiro_routed_events_total{route=\"none\",source=\"github\",then=\"none\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }

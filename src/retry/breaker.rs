@@ -1,8 +1,9 @@
 //! May anything be sent to this destination now?
 //!
 //! Closed, it lets everything pass. It opens at five faults in a row, at half of at least twenty outcomes within 30 s,
-//! or when the destination asks to be left alone; then it lets one probe pass after 1 s, doubling to 60 s with full
-//! jitter. A probe that is answered closes it, whatever the answer says about the event.
+//! when nothing was reached for half a second, or when the destination asks to be left alone; then it lets one probe pass
+//! after 1 s, doubling to 60 s with full jitter, but never later than half of the time it has been away: what lasted a
+//! few seconds costs no more than a few. A probe that is answered closes it, whatever the answer says about the event.
 //!
 //! Promises: a state machine over `now` and numbers passed in; no answer about one event opens it, nor do the faults of
 //! one tenant while all others are answered (those are counted against its events: [`Blame::Event`]), except where no
@@ -20,8 +21,9 @@ use super::{Fault, Outcome, RETRY_AFTER_MAX, scaled};
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {
     state: State,
-    /// Faults since the last answer.
+    /// Faults since the last answer, and when the first of them was.
     run: u32,
+    since: Timestamp,
     counts: [Count; COUNTS],
     /// The tenants heard of last, the latest first; 0 where there is none.
     tenants: [Tenant; TENANTS],
@@ -101,6 +103,9 @@ impl Breaker {
     pub const PAUSE_MAX: Duration = Duration::from_secs(60);
     /// Faults in a row that open it.
     pub const RUN: u32 = 5;
+    /// Not reached at least twice, and not once within this time, it is away: a quiet destination has no five attempts
+    /// that could fail.
+    pub const UNREACHED: Duration = Duration::from_millis(500);
     /// Outcomes within [`Breaker::SPAN`] from which on half of them open it.
     pub const SHARE_OF: u32 = 20;
     /// The span within which outcomes are counted.
@@ -145,7 +150,7 @@ impl Breaker {
                     return Blame::Event;
                 }
                 if probe || self.state == State::Closed {
-                    self.failed(probe, *retry_after, now, random);
+                    self.failed(probe, outcome.unreached(), *retry_after, now, random);
                 }
                 Blame::Destination
             }
@@ -181,16 +186,23 @@ impl Breaker {
         self.note_tenant(Tenant { name: tenant, answered: true, at: now });
     }
 
-    fn failed(&mut self, probe: bool, retry_after: Option<Duration>, now: Timestamp, random: u64) {
+    fn failed(&mut self, probe: bool, unreached: bool, retry_after: Option<Duration>, now: Timestamp, random: u64) {
+        // A clock that was set back begins the row anew.
+        if self.run == 0 || now < self.since {
+            self.since = now;
+        }
         self.run = self.run.saturating_add(1);
+        let away = now.since(self.since);
         let (all, faults) = self.count(1, now);
         let many = all >= Self::SHARE_OF && faults.saturating_mul(2) >= all;
+        let gone = unreached && self.run > 1 && away >= Self::UNREACHED;
         if probe {
             self.failed = self.failed.saturating_add(1);
-        } else if self.run < Self::RUN && !many && retry_after.is_none() {
+        } else if self.run < Self::RUN && !many && !gone && retry_after.is_none() {
             return;
         }
-        let pause = Self::PAUSE_MIN.saturating_mul(1 << self.failed.min(6)).min(Self::PAUSE_MAX);
+        let doubled = Self::PAUSE_MIN.saturating_mul(1 << self.failed.min(6)).min(Self::PAUSE_MAX);
+        let pause = doubled.min((away / 2).max(Self::PAUSE_MIN));
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         self.state = State::Open(now.plus(scaled(pause, random).max(asked)));
     }

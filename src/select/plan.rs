@@ -51,7 +51,8 @@ enum At {
 }
 
 impl Plan {
-    /// Most JSON pointers one plan can follow in one text (a [`Take::Each`] selector needs one more for its elements).
+    /// Most different JSON pointers one plan can follow in one text (a [`Take::Each`] selector needs one more for its
+    /// elements).
     pub const POINTERS_MAX: usize = 64;
 
     /// Compiles selectors.
@@ -115,27 +116,30 @@ impl Plan {
                 None => return Err(PlanError::Pointers),
             },
         };
-        if tracks.len() >= Self::POINTERS_MAX {
-            return Err(PlanError::Pointers);
-        }
-        tracks.push(track);
-        Ok(Mark { text, track: u8::try_from(tracks.len() - 1).map_err(|_| PlanError::Pointers)? })
+        // What several selectors ask for is followed, and found, once.
+        let at = match tracks.iter().position(|known| *known == track) {
+            Some(known) => known,
+            None if tracks.len() >= Self::POINTERS_MAX => return Err(PlanError::Pointers),
+            None => {
+                tracks.push(track);
+                tracks.len() - 1
+            }
+        };
+        Ok(Mark { text, track: u8::try_from(at).map_err(|_| PlanError::Pointers)? })
     }
 
     /// Reads all selectors.
     #[must_use]
     pub fn read<'a>(&'a self, request: &Request<'a>) -> Values<'a> {
-        let mut values = Values { plan: self, request: *request, body: None, fields: Vec::new(), readable: true };
+        let mut values =
+            Values { plan: self, request: *request, body: None, fields: Vec::new(), fields_readable: true };
         if !self.body.is_empty() {
-            match json::walk(request.body, &self.body) {
-                Ok(hits) => values.body = Some(hits),
-                Err(_) => values.readable = false,
-            }
+            values.body = json::walk(request.body, &self.body).ok();
         }
         for (name, tracks) in &self.fields {
             let text = form::values(request.body, name).next().map(form::decode).unwrap_or_default();
             let hits = if text.is_empty() { Ok(Hits::none()) } else { json::walk(&text, tracks) };
-            values.readable &= hits.is_ok();
+            values.fields_readable &= hits.is_ok();
             values.fields.push((text, hits.unwrap_or_else(|_| Hits::none())));
         }
         values
@@ -149,14 +153,26 @@ pub struct Values<'a> {
     request: Request<'a>,
     body: Option<Hits>,
     fields: Vec<(Cow<'a, [u8]>, Hits)>,
-    readable: bool,
+    fields_readable: bool,
 }
 
 impl Values<'_> {
     /// Whether every JSON text could be read. Values of places in one that could not are absent.
     #[must_use]
     pub const fn readable(&self) -> bool {
-        self.readable
+        self.body_readable() && self.fields_readable
+    }
+
+    /// Whether the body could be read as JSON, if it had to be.
+    #[must_use]
+    pub const fn body_readable(&self) -> bool {
+        self.plan.body.is_empty() || self.body.is_some()
+    }
+
+    /// Whether every form field could be read that had to be read as JSON.
+    #[must_use]
+    pub const fn fields_readable(&self) -> bool {
+        self.fields_readable
     }
 
     /// The first value of a selector, by its index.
@@ -255,7 +271,7 @@ pub enum PlanError {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pointers => write!(f, "at most {} json places can be read together", Plan::POINTERS_MAX),
+            Self::Pointers => write!(f, "at most {} different json places can be read together", Plan::POINTERS_MAX),
         }
     }
 }

@@ -172,9 +172,9 @@ fn says_what_is_wrong_with_a_pattern() {
 
 #[test]
 fn a_swap_is_seen_by_the_next_request_only() {
-    let shared = Shared::new(Snapshot { generation: 1, listeners: Vec::new() });
+    let shared = Shared::new(Snapshot { generation: 1, ..Snapshot::default() });
     let before = shared.load();
-    let last = shared.swap(Snapshot { generation: 2, listeners: Vec::new() });
+    let last = shared.swap(Snapshot { generation: 2, ..Snapshot::default() });
     assert_eq!((before.generation, last.generation, shared.load().generation), (1, 1, 2));
     assert_eq!(format!("{shared:?}"), "Shared(generation 2)");
     assert!(shared.load().find(ListenerId(0), "x", "/").is_none());

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
+use memchr::memmem;
 
 use super::at::At;
 use super::key::Key;
@@ -15,7 +16,7 @@ use super::scheme::Algorithm;
 use super::signature::{Sought, make};
 use super::template::{Scope, Template};
 use super::{Encoding, VerifyError};
-use crate::select::Request;
+use crate::select::{Place, Request};
 
 /// The answer to a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +160,21 @@ pub enum Format {
     Text,
     /// `application/json`; values are escaped.
     Json,
+    /// `text/xml`; only where nothing of a request stands in it.
+    Xml,
+}
+
+impl Format {
+    /// The content type; `None` for nothing.
+    #[must_use]
+    pub const fn content_type(self) -> Option<&'static str> {
+        match self {
+            Self::Empty => None,
+            Self::Text => Some("text/plain; charset=utf-8"),
+            Self::Json => Some("application/json"),
+            Self::Xml => Some("text/xml; charset=utf-8"),
+        }
+    }
 }
 
 /// One kind of challenge.
@@ -229,22 +245,31 @@ impl Rule {
             let value = HeaderValue::from_bytes(&render(template)?).map_err(|_| VerifyError::ChallengeText)?;
             headers.push((name.clone(), value));
         }
-        let content_type = match self.format {
-            Format::Empty => None,
-            Format::Text => Some("text/plain; charset=utf-8"),
-            Format::Json => Some("application/json"),
-        };
+        let content_type = self.format.content_type();
         Ok(Challenge { status: self.status, content_type, headers, body: render(&self.body)?.into() })
     }
 }
 
 impl Condition {
     fn holds(&self, request: &Request<'_>) -> bool {
+        if self.cannot_hold(request.body) {
+            return false;
+        }
         match (&self.is, self.at.read(request)) {
             (Is::Present, found) => matches!(found, Ok(Some(_))),
             (Is::Absent, found) => matches!(found, Ok(None)),
             (Is::Text(text), found) => found.is_ok_and(|found| found.as_deref() == Some(text.as_bytes())),
         }
+    }
+}
+
+impl Condition {
+    /// Whether a look at the bytes is enough to say no, so that no event is walked for a challenge that it is not. Such
+    /// a text stands in JSON as itself, or written as `\u` escapes.
+    fn cannot_hold(&self, body: &[u8]) -> bool {
+        let (Is::Text(text), Some(Place::Json(_))) = (&self.is, self.at.place()) else { return false };
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        plain && memmem::find(body, text.as_bytes()).is_none() && memmem::find(body, b"\\u").is_none()
     }
 }
 

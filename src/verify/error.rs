@@ -12,6 +12,8 @@ use std::fmt;
 /// Why a request was not proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerifyError {
+    /// The caller's address is not on the list that proves it, or is not known.
+    Caller,
     /// Events of this provider never use this method, and no challenge does either.
     Method,
     /// The place where the signature should stand is absent, or names no signature of the expected version.
@@ -66,7 +68,8 @@ pub enum VerifyError {
 
 impl VerifyError {
     /// Every variant, so that every metric label can be present from the start.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
+        Self::Caller,
         Self::Method,
         Self::MissingSignature,
         Self::EmptySignature,
@@ -98,6 +101,7 @@ impl VerifyError {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            Self::Caller => "caller",
             Self::Method => "method",
             Self::MissingSignature => "missing_signature",
             Self::EmptySignature => "empty_signature",
@@ -131,6 +135,7 @@ impl VerifyError {
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Caller => "the caller's address is not on the list that proves it, or is not known",
             Self::Method => "events of this provider never use this method",
             Self::MissingSignature => "there is no signature",
             Self::EmptySignature => "the signature is empty",

@@ -142,7 +142,7 @@ fn verifier(proof: Proof, secret: &Secret) -> Verifier {
         body: template(r#"{{"c":"{query:c}","r":"{computed}"}}"#),
         headers: Vec::new(),
     };
-    let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], all: false, challenges: vec![rule] };
+    let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], challenges: vec![rule], ..Plan::default() };
     Verifier::new(plan).expect("a plan that makes sense")
 }
 
@@ -172,7 +172,7 @@ pub fn fuzz_forgery(data: &[u8]) {
         };
         let now = Timestamp::from_secs(1_790_000_000);
         for verifier in verifiers() {
-            match verifier.verify(&request, now) {
+            match verifier.verify(&request, None, now) {
                 Ok(Verdict::Proven(_)) => unreachable!("nobody signed this"),
                 Ok(Verdict::Challenge(answer)) => {
                     assert_eq!(method, Method::GET, "an answer goes to who asks");
@@ -194,9 +194,9 @@ fn signed(verifier: &Verifier, request: &Request<'_>, now: Timestamp) {
     }
     let bare = Request { headers: &headers, ..*request };
     let Ok(made) = verifier.sign(&bare, now) else { return };
-    headers.extend(made);
-    let whole = Request { headers: &headers, ..*request };
-    match verifier.verify(&whole, now) {
+    headers.extend(made.headers);
+    let whole = Request { headers: &headers, query: &made.query, ..*request };
+    match verifier.verify(&whole, None, now) {
         // A body that the answer to a challenge could cover is refused although the signature holds.
         Ok(_) | Err(super::VerifyError::Askable) => {}
         Err(error) => unreachable!("what is signed is proven: {error}"),

@@ -212,6 +212,14 @@ impl Key {
         Self(Kind::Token { blind, expected, shown: secret.clone() })
     }
 
+    /// The secret of a token that is compared; `None` for any other key.
+    pub(super) const fn shown(&self) -> Option<&Secret> {
+        match &self.0 {
+            Kind::Token { shown, .. } => Some(shown),
+            Kind::Mac(_) | Kind::Text(_) | Kind::Public { .. } => None,
+        }
+    }
+
     /// Whether `text` is the token, in a time that depends on the length of `text` alone.
     pub(super) fn is_token(&self, text: &[u8]) -> bool {
         match &self.0 {

@@ -15,6 +15,7 @@ use super::challenge::{Format, Guard, Rule};
 use super::proof::{Proof, SignatureAt, TimeAt};
 use super::scheme::Algorithm;
 use super::template::{Template, Token};
+use crate::admission::Ranges;
 use crate::select::Place;
 
 /// All that makes a verifier.
@@ -26,8 +27,27 @@ pub struct Plan {
     pub proofs: Vec<Proof>,
     /// Whether all of them must hold; otherwise one is enough.
     pub all: bool,
+    /// What every request must show besides.
+    pub besides: Besides,
     /// The challenges that are answered.
     pub challenges: Vec<Rule>,
+}
+
+/// What the operator asks of every request, whatever the provider signs, and of handshakes too. All of it must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Besides {
+    /// Proofs, each of which must hold.
+    pub proofs: Vec<Proof>,
+    /// Addresses, one of which the caller must have.
+    pub addresses: Option<Ranges>,
+}
+
+impl Besides {
+    /// Whether nothing is asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.proofs.is_empty() && self.addresses.is_none()
+    }
 }
 
 impl Plan {
@@ -126,11 +146,12 @@ impl Plan {
             }
         };
         claim(self.methods.is_empty(), PlanError::NoMethod);
-        claim(self.proofs.is_empty(), PlanError::NoProof);
+        claim(self.proofs.is_empty() && self.besides.is_empty(), PlanError::NoProof);
         claim(self.proofs.len() > Self::PROOFS_MAX, PlanError::TooManyProofs);
-        for (number, proof) in self.proofs.iter().enumerate() {
+        for (number, proof) in self.proofs.iter().chain(&self.besides.proofs).enumerate() {
             let nothing = proof.algorithm == Algorithm::Nothing;
             claim(nothing && self.proofs.len() > 1, PlanError::NothingBeside(number));
+            claim(nothing && number >= self.proofs.len(), PlanError::NothingBeside(number));
             claim(proof.keys.is_empty() != nothing, PlanError::NoKey(number));
             claim(proof.keys.len() > Self::KEYS_MAX, PlanError::TooManyKeys(number));
             check_text(number, proof, &mut claim);

@@ -153,6 +153,14 @@ impl Proof {
         }
     }
 
+    /// A token that is shown as all that stands there.
+    #[must_use]
+    pub fn shown(at: SignatureAt, keys: Vec<Key>) -> Self {
+        let grammar = Grammar::Whole { prefix: "".into(), any_case: false };
+        let algorithm = Algorithm::Equal;
+        Self { at, grammar, algorithm, signs: Template::nothing(), keys, ..Self::simple(header::HOST, "", Vec::new()) }
+    }
+
     /// Whether the signature covers the whole body as it is.
     #[must_use]
     pub fn binds_body(&self) -> bool {

@@ -159,6 +159,12 @@ impl Template {
         Self(Box::new([Piece::Value(Token::Body, Box::default())]))
     }
 
+    /// No bytes at all.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self(Box::default())
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The room as a whole: schemes, refusals, challenges, tokens.
 
+mod besides;
 mod challenges;
 mod refusals;
 mod schemes;
@@ -23,6 +24,7 @@ struct Call {
     headers: HeaderMap,
     body: Vec<u8>,
     url: Option<&'static str>,
+    caller: Option<IpAddr>,
     now: u64,
 }
 
@@ -35,6 +37,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
             url: Some("https://hooks.example.com"),
+            caller: None,
             now: NOW,
         }
     }
@@ -67,13 +70,13 @@ impl Call {
     }
 
     fn to(&self, verifier: &Verifier) -> Result<Verdict, VerifyError> {
-        self.by(|request, now| verifier.verify(request, now))
+        self.by(|request, now| verifier.verify(request, self.caller, now))
     }
 
     fn signed(&self, verifier: &Verifier) -> Self {
         let made = self.by(|request, now| verifier.sign(request, now)).expect("it can be signed");
-        let mut call = self.clone();
-        call.headers.extend(made);
+        let mut call = Self { query: made.query, ..self.clone() };
+        call.headers.extend(made.headers);
         call
     }
 }
@@ -122,10 +125,10 @@ fn verifier(proof: Proof) -> Verifier {
 
 fn several(proofs: Vec<Proof>, all: bool) -> Verifier {
     let methods = vec![Method::POST];
-    Verifier::new(Plan { methods, proofs, all, challenges: Vec::new() }).expect("a plan that makes sense")
+    Verifier::new(Plan { methods, proofs, all, ..Plan::default() }).expect("a plan that makes sense")
 }
 
 fn challenging(proof: Proof, challenges: Vec<Rule>) -> Verifier {
-    let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], all: false, challenges };
+    let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], challenges, ..Plan::default() };
     Verifier::new(plan).expect("a plan that makes sense")
 }

@@ -18,7 +18,7 @@ pub enum UrlForms {
     /// Exactly the one it was given.
     #[default]
     Exact,
-    /// With and without the port, and with `'` as `%27`.
+    /// As it is, with `'` as `%27`, and with the query taken apart and written anew; each with and without the port.
     Twilio,
     /// As it is, and with twelve escapes decoded.
     HubSpot,
@@ -26,6 +26,8 @@ pub enum UrlForms {
 
 /// The most forms of one URL.
 const FORMS_MAX: usize = 6;
+/// The most fields of a query that are written anew; a longer one has no such form.
+const FIELDS_MAX: usize = 64;
 
 impl UrlForms {
     /// The names a provider file uses.
@@ -53,8 +55,11 @@ impl UrlForms {
             Self::Exact => {}
             Self::Twilio => {
                 let (bare, ported) = ports(base);
-                urls.extend([format!("{bare}{rest}"), format!("{ported}{rest}")]);
-                urls.extend(urls.clone().iter().map(|url| url.replace('\'', "%27")));
+                let quoted = rest.replace('\'', "%27");
+                let written = written_anew(request.query).map(|query| format!("{}?{query}", request.path));
+                for rest in [Some(rest), Some(quoted), written].into_iter().flatten() {
+                    urls.extend([&*bare, &*ported].map(|base| format!("{base}{rest}")));
+                }
             }
             Self::HubSpot => urls.push(hubspot(&exact)),
         }
@@ -74,6 +79,40 @@ fn ports(base: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     match host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit())) {
         Some((bare, _)) => (format!("{scheme}://{bare}").into(), base.into()),
         None => (base.into(), format!("{base}:{}", if scheme == "http" { 80 } else { 443 }).into()),
+    }
+}
+
+/// A query as a library writes it that took it apart before: names in the order of their first appearance, everything
+/// escaped but letters, digits and `-_.!~*'()`. Nothing where there is no query, or it is not UTF-8.
+fn written_anew(query: &str) -> Option<String> {
+    if form::pairs(query.as_bytes()).nth(FIELDS_MAX).is_some() {
+        return None;
+    }
+    let text = |raw| form::text(form::decode(raw));
+    let fields = form::pairs(query.as_bytes()).map(|(name, value)| Some((text(name)?, text(value)?)));
+    let fields: Vec<_> = fields.collect::<Option<_>>()?;
+    let mut out = String::with_capacity(query.len());
+    for (at, (name, _)) in fields.iter().enumerate() {
+        if fields.iter().take(at).any(|(earlier, _)| earlier == name) {
+            continue;
+        }
+        for (_, value) in fields.iter().filter(|(same, _)| same == name) {
+            out.push_str(if out.is_empty() { "" } else { "&" });
+            escape(name.as_bytes(), &mut out);
+            out.push('=');
+            escape(value.as_bytes(), &mut out);
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+fn escape(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(byte) {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
     }
 }
 
@@ -167,6 +206,20 @@ mod tests {
             urls("hubspot", Some("https://a.example"), "b=%40%2c%41%4"),
             ["https://a.example/in?b=%40%2c%41%4", "https://a.example/in?b=@,%41%4"]
         );
+        let (odd, anew) = ("a=%27x&b=c:d&a=+", "a='x&a=%20&b=c%3Ad");
+        assert_eq!(
+            urls("twilio", Some("https://a.example"), odd),
+            [
+                format!("https://a.example/in?{odd}"),
+                format!("https://a.example:443/in?{odd}"),
+                format!("https://a.example/in?{anew}"),
+                format!("https://a.example:443/in?{anew}"),
+            ]
+        );
+        assert_eq!(urls("twilio", Some("http://a.example"), "b='%28'").len(), FORMS_MAX);
+        assert_eq!(urls("twilio", Some("http://a.example"), "b=%ff").len(), 2, "what is no text is not written anew");
+        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(FIELDS_MAX)).len(), 4);
+        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(FIELDS_MAX + 1)).len(), 2);
         for name in UrlForms::NAMES {
             let long = "b='%40".repeat(50);
             assert!(urls(name, Some("https://[::1]:1"), &long).len() <= FORMS_MAX, "{name}");

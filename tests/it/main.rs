@@ -10,12 +10,18 @@ mod support;
 
 mod bound;
 mod budget;
+mod ceiling;
 mod crash;
 mod drain;
 mod faces;
+mod fresh;
 mod isolation;
+mod providers;
 mod reload;
+mod restart;
 mod retry;
+mod routes;
 mod slow;
 mod story;
+mod tenants;
 mod tidy;

@@ -202,7 +202,7 @@ impl Provider {
         let signed = verifier
             .sign(&request, Clock::system().now())
             .map_err(|_| io::Error::other("this provider's webhooks cannot be made up"))?;
-        headers.extend(signed);
+        headers.extend(signed.headers);
         Ok(headers)
     }
 

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::super::tests::stage::{Stage, WELL};
+use super::super::{Environment, load_with};
 use super::*;
 
 /// A house with everything that can change.
@@ -51,7 +52,10 @@ fn stage() -> Stage {
 }
 
 fn taken(stage: &Stage, text: &str) -> Inventory {
-    stage.build("porteiro.toml", text).unwrap_or_else(|report| panic!("{report}")).inventory
+    stage.write("porteiro.toml", 0o600, text.as_bytes());
+    let environment = |_: &str| None;
+    let built = load_with(&stage.path().join("porteiro.toml"), Environment::new(&environment).with_hosts(&String::new));
+    built.unwrap_or_else(|report| panic!("{report}")).inventory
 }
 
 /// One edit of the text, and what is told of it.

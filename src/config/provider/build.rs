@@ -15,6 +15,8 @@ use super::{
 use crate::event::Selectors;
 use crate::verify::{Algorithm, Plan, PlanError, Proof, Verifier};
 
+/// What a file says that leaves all proof to the operator.
+const OPERATOR: &str = "operator";
 const CONFIDENCES: &[&str] = &["A", "A-", "B", "B-", "C"];
 
 impl Provider {
@@ -37,10 +39,20 @@ impl Provider {
         let whole = reader.problems.is_empty() && !reader.open;
         let mut problems = reader.problems;
         if whole && let Err(wrong) = Verifier::new(plan) {
-            let keys_come_later = |error: &PlanError| !matches!(error, PlanError::NoKey(_));
-            problems.extend(wrong.into_iter().filter(keys_come_later).map(|error| told(&file, &numbers, error)));
+            let operator = operator_proves(&file);
+            let comes_later =
+                |error: &PlanError| matches!(error, PlanError::NoKey(_)) || (operator && *error == PlanError::NoProof);
+            problems.extend(
+                wrong.into_iter().filter(|error| !comes_later(error)).map(|error| told(&file, &numbers, error)),
+            );
         }
         danger(name, &file, &mut problems);
+        let idle = file.proof.iter().filter(|_| operator_proves(&file));
+        problems.extend(idle.map(|proof| Problem {
+            at: At::File(proof.span()),
+            what: "the operator says how requests are proven, and the file does, too".to_owned(),
+            advice: "leave the proof out, or write `proofs = \"any\"`".to_owned(),
+        }));
         problems.sort_by_key(|problem| if let At::File(span) = &problem.at { span.start } else { usize::MAX });
         if problems.is_empty() { Ok(Self { name: name.to_owned(), file, asks, facts }) } else { Err(problems) }
     }
@@ -99,13 +111,14 @@ impl Provider {
         let facts = Facts { ids, binds_body: verifier.binds_body(), ..self.facts.clone() };
         let methods = verifier.methods();
         let warnings = warnings(&verifier);
-        Ok(Built { verifier, selectors, answers, methods, facts, warnings })
+        let secrets = numbers.proofs.into_iter().map(|origin| origin.keys).collect();
+        Ok(Built { verifier, selectors, answers, methods, facts, warnings, secrets })
     }
 }
 
 /// The numbers in the file of the proofs and challenges that were kept.
 struct Numbers {
-    proofs: Vec<usize>,
+    proofs: Vec<proofs::Origin>,
     challenges: Vec<usize>,
 }
 
@@ -116,14 +129,15 @@ fn plan(reader: &mut Reader<'_>, file: &raw::File) -> (Plan, Numbers, Selectors)
     };
     let (proof_numbers, proofs) = proofs::read(reader, file).into_iter().unzip();
     let (challenge_numbers, challenges) = challenges::read(reader, file).into_iter().unzip();
-    let all = reader.word(file.proofs.as_ref(), false, &["any", "all"], |text| match text {
-        "any" => Some(false),
+    let all = reader.word(file.proofs.as_ref(), false, &["any", "all", OPERATOR], |text| match text {
+        "any" | OPERATOR => Some(false),
         "all" => Some(true),
         _ => None,
     });
     let selectors = events::read(reader, &file.event);
     let numbers = Numbers { proofs: proof_numbers, challenges: challenge_numbers };
-    (Plan { methods, proofs, all, challenges }, numbers, selectors)
+    let besides = reader.operator.map(|operator| operator.besides.clone()).unwrap_or_default();
+    (Plan { methods, proofs, all, besides, challenges }, numbers, selectors)
 }
 
 /// A problem of the plan, where the file says what it is about.
@@ -134,7 +148,7 @@ fn told(file: &raw::File, numbers: &Numbers, error: PlanError) -> Problem {
         TooManyKeys,
     };
     let proof =
-        |number: usize| numbers.proofs.get(number).and_then(|number| file.proof.get(*number)).map(Spanned::span);
+        |number: usize| numbers.proofs.get(number).and_then(|origin| file.proof.get(origin.number)).map(Spanned::span);
     let challenge = |number: usize| {
         numbers.challenges.get(number).and_then(|number| file.challenge.get(*number)).map(Spanned::span)
     };
@@ -157,7 +171,17 @@ fn told(file: &raw::File, numbers: &Numbers, error: PlanError) -> Problem {
         }
     };
     let at = span.map_or(At::Source, At::File);
+    if error == PlanError::NoProof && operator_proves(file) {
+        let what = "this provider signs nothing: say what proves its requests".to_owned();
+        let advice = "proof = { token = { file = \"secrets/token\" } }, with the token in the path as `{token}`";
+        return Problem { at, what, advice: advice.to_owned() };
+    }
     Problem { at, what: error.to_string(), advice: String::new() }
+}
+
+/// Whether the file leaves all proof to the operator.
+fn operator_proves(file: &raw::File) -> bool {
+    file.proofs.as_ref().is_some_and(|said| said.get_ref() == OPERATOR)
 }
 
 /// What the operator gave against what the file asks for.
@@ -215,7 +239,14 @@ fn danger(name: &str, file: &raw::File, problems: &mut Vec<Problem>) {
 fn warnings(verifier: &Verifier) -> Vec<String> {
     let mut warnings = Vec::new();
     let shown = |proof: &&Proof| proof.algorithm.shows_key() || (proof.algorithm.is_token() && !proof.binds_body());
-    if verifier.proofs().iter().any(|proof| shown(&proof)) && !verifier.binds_body() {
+    let beside = verifier.asks_besides();
+    if verifier.proofs().is_empty() && beside.proofs.is_empty() {
+        warnings.push(
+            "only an address proves who calls: whoever else calls from there, such as other customers of the \
+             provider, can send events"
+                .to_owned(),
+        );
+    } else if verifier.proofs().iter().chain(&beside.proofs).any(|proof| shown(&proof)) && !verifier.binds_body() {
         warnings.push("the proof is shown, not computed: who sees one request can send others".to_owned());
     } else if !verifier.binds_body() && !verifier.proves_nothing() {
         warnings.push("the signature does not cover the body: who sees one request can send another body".to_owned());

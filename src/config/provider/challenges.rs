@@ -15,7 +15,7 @@ use crate::verify::{
     Algorithm, Characters, Computed, Condition, Encoding, Form, Format, Guard, Hash, Is, Key, Rule, Template,
 };
 
-const FORMATS: &[&str] = &["empty", "text", "json"];
+const FORMATS: &[&str] = &["empty", "text", "json", "xml"];
 
 /// The challenges of a file, each with its number in the file.
 pub(super) fn read(reader: &mut Reader<'_>, file: &raw::File) -> Vec<(usize, Rule)> {
@@ -57,6 +57,10 @@ fn one(reader: &mut Reader<'_>, file: &raw::File, said: &Spanned<raw::Challenge>
     };
     let reply = raw.answer.get_ref();
     let format = format(reader, reply);
+    if let (Format::Xml, Some(said)) = (format, &reply.format) {
+        // A browser runs it.
+        reader.wrong_in_file(said, "a challenge is answered with text or JSON", "format = \"text\"");
+    }
     let body = match &reply.body {
         Some(body) => reader.template(body)?,
         None => Template::parse("", &|_| None).ok()?,
@@ -82,6 +86,7 @@ pub(super) fn format(reader: &mut Reader<'_>, reply: &raw::Reply) -> Format {
             "empty" => Format::Empty,
             "text" => Format::Text,
             "json" => Format::Json,
+            "xml" => Format::Xml,
             _ => return None,
         })
     })

@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::{Answer, Answers, At, Retries, Survival};
 use crate::event::{Authority, EqualBodies, Parts, Repeat, Selectors, Wanted};
 use crate::select::{Selector, Take};
-use crate::verify::{Format, Unit};
+use crate::verify::Unit;
 
 const SURVIVALS: &[&str] = &["retried", "lost", "counted", "unknown"];
 
@@ -108,11 +108,7 @@ fn answer(
     if let Some(said) = raw.body.as_ref().filter(|_| status == 204 && !body.is_empty()) {
         reader.wrong_in_file(said, "an answer of status 204 has no body", "");
     }
-    let content_type = match format(reader, raw) {
-        Format::Empty => None,
-        Format::Text => Some("text/plain; charset=utf-8"),
-        Format::Json => Some("application/json"),
-    };
+    let content_type = format(reader, raw).content_type();
     Answer { status, content_type: content_type.filter(|_| !body.is_empty()), body: body.into() }
 }
 

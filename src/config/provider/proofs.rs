@@ -30,13 +30,23 @@ fn hash(name: &str) -> Option<Hash> {
     })
 }
 
-/// The proofs of a file that the operator gave keys for, each with its number in the file.
-pub(super) fn read(reader: &mut Reader<'_>, file: &raw::File) -> Vec<(usize, Proof)> {
-    let mut proofs: Vec<(usize, Proof, Form, bool)> = Vec::new();
+/// Where a proof and its keys come from.
+pub(super) struct Origin {
+    /// The proof's number in the file.
+    pub(super) number: usize,
+    /// The name of each key: its place in `secrets` from 1, or its name in `values`.
+    pub(super) keys: Vec<Box<str>>,
+}
+
+/// The proofs of a file that the operator gave keys for, each with its origin.
+pub(super) fn read(reader: &mut Reader<'_>, file: &raw::File) -> Vec<(Origin, Proof)> {
+    let mut proofs: Vec<(Origin, Proof, Form, bool)> = Vec::new();
     for (number, said) in file.proof.iter().enumerate() {
         if let Some((proof, form)) = one(reader, said) {
-            let from_secrets = said.get_ref().keys.as_ref().is_none_or(|keys| keys.get_ref() == "secrets");
-            proofs.push((number, proof, form, from_secrets));
+            let named = said.get_ref().keys.as_ref().map(|keys| keys.get_ref().as_str());
+            let named = named.filter(|name| *name != "secrets");
+            let keys = proof.keys.iter().filter_map(|_| named.map(Into::into)).collect();
+            proofs.push((Origin { number, keys }, proof, form, named.is_none()));
         }
     }
     if let Some(operator) = reader.operator {
@@ -45,24 +55,26 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &raw::File) -> Vec<(usize, Pro
     let all = file.proofs.as_ref().and_then(|said| reader.text(said)).is_some_and(|text| text.text == "all");
     let told = reader.problems.iter().any(|problem| matches!(problem.at, At::Secrets | At::Secret(_)));
     let mut kept = Vec::with_capacity(proofs.len());
-    for (number, proof, _, from_secrets) in proofs {
+    for (origin, proof, _, from_secrets) in proofs {
         let idle = proof.keys.is_empty() && proof.algorithm != Algorithm::Nothing;
         if idle && all && from_secrets && reader.operator.is_some() && !told {
-            let what =
-                format!("all proofs of this provider must hold, and no secret is a key of number {}", number + 1);
+            let what = format!(
+                "all proofs of this provider must hold, and no secret is a key of number {}",
+                origin.number + 1
+            );
             reader.wrong(At::Secrets, what, "give one for each of them");
         }
         if reader.operator.is_none() || !idle {
-            kept.push((number, proof));
+            kept.push((origin, proof));
         }
     }
     kept
 }
 
 /// Gives each of the source's secrets to every proof that it fits.
-fn share(reader: &mut Reader<'_>, operator: &Operator, proofs: &mut [(usize, Proof, Form, bool)]) {
+fn share(reader: &mut Reader<'_>, operator: &Operator, proofs: &mut [(Origin, Proof, Form, bool)]) {
     let takers =
-        |(_, proof, _, secrets): &&mut (usize, Proof, Form, bool)| *secrets && proof.algorithm != Algorithm::Nothing;
+        |(_, proof, _, secrets): &&mut (Origin, Proof, Form, bool)| *secrets && proof.algorithm != Algorithm::Nothing;
     let wanted = proofs.iter_mut().filter(takers).count() > 0;
     match (wanted, operator.secrets.len()) {
         (true, 0) => {
@@ -85,10 +97,13 @@ fn share(reader: &mut Reader<'_>, operator: &Operator, proofs: &mut [(usize, Pro
             if taken {
                 break;
             }
-            for (_, proof, form, _) in proofs.iter_mut().filter(takers).filter(|taker| taker.2.is_public() == public) {
+            for (origin, proof, form, _) in
+                proofs.iter_mut().filter(takers).filter(|taker| taker.2.is_public() == public)
+            {
                 match Key::new(proof.algorithm, *form, secret) {
                     Ok(key) => {
                         proof.keys.push(key);
+                        origin.keys.push((at + 1).to_string().into());
                         taken = true;
                     }
                     Err(error) => refused = Some(error),

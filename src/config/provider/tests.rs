@@ -3,4 +3,5 @@
 mod negatives;
 mod problems;
 mod reach;
+mod sent;
 mod vectors;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stage::{Stage, WELL};
+use crate::admission;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::ceiling::{self, Load};
+use crate::dedup::Window;
 use crate::journal::{Journal, Memory};
+use crate::listen::Limits;
 
 fn build(text: &str) -> Config {
     Stage::set().build("porteiro.toml", text).unwrap_or_else(|report| panic!("{report}"))
@@ -15,27 +18,57 @@ fn build(text: &str) -> Config {
 
 #[test]
 fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
+    // What stands in a sum is rounded up by an eighth at the end.
+    let rounded = |bytes: u64| bytes + bytes / 8;
     let least = ceiling::total(&ceiling::memory(&build(WELL)));
+    let (tls, plain) = (Limits::default().connection_bytes(true), Limits::default().connection_bytes(false));
+    let each = if WELL.contains("tls =") { tls } else { plain };
     for (from, to, grown) in [
         ("format = 1", "format = 1\n[limits]\nin-flight = \"65MiB\"", 1 << 20),
-        ("format = 1", "format = 1\n[dedup]\nevents = 1048577", 160),
-        ("format = 1", "format = 1\n[limits]\nrefusals-addresses = 16385", 64),
-        ("[journal]", "[journal]\nqueue = \"9MiB\"", 1 << 20),
+        ("format = 1", "format = 1\n[dedup]\nevents = 1049576", 1000 * Window::ENTRY_BYTES as u64),
+        ("format = 1", "format = 1\n[limits]\nrefusals-addresses = 17384", 1000 * admission::ADDRESS),
+        ("[journal]", "[journal]\nqueue = \"9MiB\"", 4 << 20),
         ("[journal]", "[journal]\nrecent = \"5MiB\"", 1 << 20),
-        ("[journal]", "[journal]\nretry-slots = 10001", 64),
-        ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", (15 << 10) + (32 << 10)),
-        ("url = ", "concurrency = 9\nurl = ", 96 << 10),
-        ("url = ", "in-flight = \"9MiB\"\nurl = ", 1 << 20),
+        ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", each),
+        ("url = ", "concurrency = 9\nurl = ", 192 << 10),
+        ("url = ", "in-flight = \"9MiB\"\nurl = ", 2 << 20),
+        ("provider = ", "proof = { addresses = \"gupshup\" }\nprovider = ", 14 * 96),
+        ("provider = ", "addresses = [\"192.0.2.7\", \"2001:db8::/32\"]\nprovider = ", 2 * 96),
+        ("[journal]", "trusted-hops = [\"10.0.0.7\"]\n[journal]", 96),
+        ("format = 1", "format = 1\n[tenants]\nrate = \"1/s\"\nunknown = 7000", 7000 * 160),
+        ("format = 1", "format = 1\n[tenant.a]\nkeys = { github = [\"1\", \"2\", \"3\"] }", 640 + 2 * 192),
     ] {
         let terms = ceiling::memory(&build(&WELL.replace(from, to)));
-        assert_eq!(ceiling::total(&terms), least + grown, "{to}");
+        let (total, said) = (ceiling::total(&terms), least + rounded(grown));
+        // A worker brings along the failure that it may have to tell.
+        assert!((said..said + 2048).contains(&total), "{to}: {total}, and not {said}");
         assert!(terms.iter().all(|term| !term.what.is_empty() && !term.how.is_empty()));
+    }
+    for (from, to) in [
+        ("[journal]", "[journal]\nretry-slots = 20000"),
+        ("[journal]", "[journal]\nsize = \"200GiB\""),
+        ("[journal]", "[journal]\nsegment = \"2MiB\""),
+        ("path =", "limits = { body = \"2MiB\" }\npath ="),
+        ("[journal]", "[listen.public.limits]\nhead-size = \"64KiB\"\n[journal]"),
+        ("[journal]", "[listen.public.limits]\nheaders = 500\n[journal]"),
+    ] {
+        let total = ceiling::total(&ceiling::memory(&build(&WELL.replace(from, to))));
+        assert!(total > least + 1024, "{to}: {total} after {least}");
     }
 }
 
 #[test]
+fn what_an_opening_takes_is_named_where_it_is_the_most() {
+    let terms = |text: &str| ceiling::memory(&build(text));
+    let starts = |text: &str| terms(text).iter().any(|term| term.what == "start");
+    assert!(!starts(WELL));
+    let few = "[listen.public.limits]\nconnections = 10\n[journal]\nkeep = { dead = { size = \"8GiB\" } }";
+    assert!(starts(&WELL.replace("[journal]", few)));
+}
+
+#[test]
 fn an_outage_is_bound_by_age_size_or_disk() {
-    let load = Load { per_second: 100.0, body: 1536 };
+    let load = Load { per_second: 100.0, body: 1024 };
     let bound = |text: &str, load| {
         let outage = ceiling::outage(&build(text), load).remove(0);
         (outage.bound, outage.holds)

@@ -193,7 +193,10 @@ fn keys_of_mirror() -> BTreeSet<String> {
             if *field != "*" {
                 keys.insert(next.join("."));
             }
-            open.push(next);
+            // A condition within a condition has the same keys.
+            if !(path.last().is_some_and(|last| last == "when") && ["all", "any", "not"].contains(field)) {
+                open.push(next);
+            }
         }
         assert!(keys.len() < 1_000, "the walk goes round in circles");
     }
@@ -207,7 +210,8 @@ fn keys_of_text(text: &str, mirror: &BTreeSet<String>) -> BTreeSet<String> {
             let own = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
             let own = if mirror.contains(&own) { own } else { format!("{path}.*") };
             keys.insert(own.clone());
-            inside(value.get_ref(), &own, mirror, keys);
+            let nested = ["route.when.all", "route.when.any", "route.when.not"].contains(&own.as_str());
+            inside(value.get_ref(), if nested { "route.when" } else { &own }, mirror, keys);
         }
     }
     fn inside(value: &DeValue<'_>, path: &str, mirror: &BTreeSet<String>, keys: &mut BTreeSet<String>) {
@@ -225,13 +229,16 @@ fn keys_of_text(text: &str, mirror: &BTreeSet<String>) -> BTreeSet<String> {
 /// A stage with the files that the example names.
 fn stage() -> Stage {
     let stage = Stage::set();
-    for name in ["github", "meta-verify-token", "crm", "archive"] {
+    for name in ["github", "meta-verify-token", "crm", "archive", "gupshup-path", "gupshup-header", "twilio-auth-token"]
+    {
         stage.write(&format!("secrets/{name}"), 0o600, b"open-sesame-open-sesame\n");
     }
+    stage.write("secrets/partner", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
     for (name, from) in [("fullchain.pem", "one.pem"), ("key.pem", "one.key"), ("crm-ca.pem", "two.pem")] {
         let bytes = std::fs::read(stage.path().join("tls").join(from)).unwrap();
         stage.write(&format!("tls/{name}"), 0o600, &bytes);
     }
+    stage.write("tenants.d/more.toml", 0o644, b"[tenant.bolt]\nkeys = { github = [\"40021988\"] }\n");
     stage
 }
 
@@ -242,9 +249,13 @@ fn build(stage: &Stage, text: &str) -> Config {
 #[test]
 fn the_walk_sees_every_level_of_the_mirror() {
     let keys = keys_of_mirror();
-    for key in
-        ["format", "listen.*.tls.certificate", "journal.keep.dead.age", "destination.*.auth.basic.user", "route.to"]
-    {
+    for key in [
+        "format",
+        "listen.*.tls.certificate",
+        "journal.keep.dead.age",
+        "destination.*.auth.basic.user",
+        "route.when.glob",
+    ] {
         assert!(keys.contains(key), "{key} is not in {keys:?}");
     }
 }
@@ -315,6 +326,14 @@ url = "http://10.0.0.12/hooks/*"
     let (one, other) = (&said.sources[0], &least.sources[0]);
     assert_eq!((&one.name, one.ack, one.dedup, one.body), (&other.name, other.ack, other.dedup, other.body));
     assert_eq!((one.rules.body_max, &one.rules.addresses), (other.rules.body_max, &other.rules.addresses));
+    assert_eq!(one.tenancy.manner, other.tenancy.manner);
+    let (spec, without) = (&said.tenants.spec, &least.tenants.spec);
+    assert_eq!((spec.unknown_max, spec.labels), (without.unknown_max, without.labels));
+    let names: Vec<&str> = spec.tenants.iter().map(|tenant| &*tenant.name).collect();
+    assert_eq!((names, without.unknown), (vec!["acme", "bolt"], None));
+    let rate_alone = EXAMPLE.replace("\nburst = 250\n", "\n").replace(&quota("tenants", "1000", "16MiB", "5m"), "");
+    assert_ne!(rate_alone.len(), EXAMPLE.len() - "burst = 250\n".len(), "the quota is not there as expected");
+    assert_eq!(build(&stage, &rate_alone).tenants.spec.unknown, spec.unknown);
     let internal = |config: &Config| {
         let found = config.destinations.iter().find(|known| &*known.plan.name == "crm-internal").unwrap();
         let mut plan = found.plan.clone();
@@ -323,6 +342,20 @@ url = "http://10.0.0.12/hooks/*"
         format!("{plan:?} {:?}", found.journal)
     };
     assert_eq!(internal(&said), internal(&least));
+}
+
+fn quota(section: &str, events: &str, size: &str, delay: &str) -> String {
+    format!("[{section}.quota]\nevents = {events}\nsize = \"{size}\"\ndelay = \"{delay}\"\n")
+}
+
+#[test]
+fn the_tests_of_the_example_hold() {
+    let stage = stage();
+    stage.write("tests/deleted.form", 0o600, b"payload=%7B%22action%22%3A%22deleted%22%7D");
+    let tried = build(&stage, EXAMPLE).try_tests().unwrap_or_else(|report| panic!("{report}"));
+    assert!(tried > 0);
+    stage.write("tests/deleted.form", 0o600, b"payload=%7B%22action%22%3A%22created%22%7D");
+    assert!(build(&stage, EXAMPLE).try_tests().is_err());
 }
 
 #[test]

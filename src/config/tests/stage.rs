@@ -44,6 +44,16 @@ impl Stage {
             ("secrets/large", 0o600, &[b'x'; 17 << 10]),
             ("secrets/control", 0o600, b"open\x01sesame"),
             ("tls/nonsense.pem", 0o600, b"nothing of the kind"),
+            ("secrets/whsec", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n"),
+            ("secrets/many-lines", 0o600, &b"open-sesame-open-sesame\n".repeat(9)),
+            ("lists/office.txt", 0o644, b"# date: 2026-11-01\n192.0.2.0/24\n2001:db8::/32 # the branch\n"),
+            (
+                "lists/broken.txt",
+                0o644,
+                b"# date: soon\n192.0.2.1/24\n192.0.2.0/33\n\n10.0.0.1\n10.0.0.1\nopen-sesame\n",
+            ),
+            ("lists/empty.txt", 0o644, b"# nobody\n\n"),
+            ("lists/everybody-writes.txt", 0o666, b"192.0.2.1\n"),
             ("providers/not-toml.toml", 0o644, b"title = \n"),
         ] {
             stage.write(name, mode, bytes);
@@ -57,6 +67,10 @@ impl Stage {
         for provider in configurations(&cases("providers")) {
             let name = provider.file_name().unwrap().to_str().unwrap();
             stage.write(&format!("providers/{name}"), 0o644, &fs::read(&provider).unwrap());
+        }
+        for tenants in configurations(&cases("tenants-bad.d")) {
+            let name = tenants.file_name().unwrap().to_str().unwrap();
+            stage.write(&format!("tenants-bad.d/{name}"), 0o644, &fs::read(&tenants).unwrap());
         }
         stage
     }
@@ -74,13 +88,25 @@ impl Stage {
 
     /// Builds a text as if it stood on the stage under this name.
     pub(in crate::config) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+        self.build_where(name, text, u64::MAX, "")
+    }
+
+    /// Where the system allows so many open files, and knows these hosts.
+    pub(in crate::config) fn build_where(
+        &self,
+        name: &str,
+        text: &str,
+        files: u64,
+        hosts: &str,
+    ) -> Result<Config, Report> {
         let environment = |name: &str| match name {
             "GOOD" | "META_APP_SECRET" | "CRM_API_KEY" => Some(OsString::from("open-sesame-open-sesame")),
             "EMPTY" => Some(OsString::new()),
             _ => None,
         };
-        let asked = Asked::default();
-        let outside = Outside { base: self.path(), environment: Environment::new(&environment), asked: &asked };
+        let (hosts, asked) = (|| hosts.to_owned(), Asked::default());
+        let environment = Environment::new(&environment).with_files(files).with_hosts(&hosts);
+        let outside = Outside { base: self.path(), environment, asked: &asked };
         of_text(Path::new(name), text, outside)
     }
 }

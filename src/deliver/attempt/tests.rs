@@ -1,16 +1,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::alarm::Alarm;
 use super::super::plan::Plan;
+use super::super::request::Facts;
 use super::super::tls::Roots;
-use super::super::upstream::{Act, OK, Upstream, answer, nobody};
+use super::super::upstream::{Act, OK, Upstream, answer, answers, nobody};
 use super::*;
+use crate::clock::Timestamp;
+use crate::event::Head;
 use crate::retry::Fault::{Answer, Broken, Connect, Dns, Timeout, Tls};
+use crate::verify::Credential;
 
 /// What one attempt came to, in short.
 #[derive(Debug, PartialEq)]
@@ -31,7 +35,11 @@ struct Trier {
     alarm: Alarm,
     stop: OnceLock<Instant>,
     deadline: Duration,
+    method: Method,
+    body: Vec<Bytes>,
     kept: Bytes,
+    /// Whether the last attempt ended before its deadline.
+    in_time: bool,
 }
 
 impl Trier {
@@ -44,7 +52,10 @@ impl Trier {
             alarm,
             stop: OnceLock::new(),
             deadline: Duration::from_secs(20),
+            method: Method::POST,
+            body: vec![Bytes::from_static(b"he"), Bytes::from_static(b"llo")],
             kept: Bytes::new(),
+            in_time: false,
         }
     }
 
@@ -53,19 +64,17 @@ impl Trier {
     }
 
     async fn attempt(&mut self) -> Short {
-        let request = |room| {
-            let body = [Bytes::from_static(b"he"), Bytes::from_static(b"llo")].into_iter().collect::<Parcel>();
-            let mut request = Request::new(body);
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = "/hook".parse().unwrap();
-            *request.headers_mut() = room;
-            request.headers_mut().insert("host", "crm.example".parse().unwrap());
-            request.headers_mut().insert("content-length", "5".parse().unwrap());
-            Ok(request)
-        };
+        self.attempt_with(&Head::encode(&self.method, "", "", &HeaderMap::new(), &Credential::NONE)).await
+    }
+
+    async fn attempt_with(&mut self, head: &[u8]) -> Short {
+        let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
+        let parcel = Parcel { head, body: &self.body, facts };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
-        match attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), request).await {
+        let ended = attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await;
+        self.in_time = Instant::now() < deadline;
+        match ended {
             Ended::Stopped => Short::Stopped,
             Ended::Unsendable(_) => Short::Unsendable,
             Ended::Heard(heard) => {
@@ -121,7 +130,6 @@ async fn an_answer_is_judged_by_its_status_and_its_connection_kept_where_it_can_
         ("HTTP/1.1 502 Bad\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(502)), true),
         ("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(503)), true),
         ("HTTP/1.1 504 No\r\ncontent-length: 0\r\n\r\n", Short::Fault(Answer(504)), true),
-        ("HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", Event(101), false),
     ];
     for (text, expected, kept) in cases {
         check(text, expected, kept).await;
@@ -140,6 +148,9 @@ async fn what_is_no_answer_is_the_destinations_fault() {
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nbad header : 1\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
+        // Nobody asked for another protocol.
+        "HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+        &"HTTP/1.1 100 Continue\r\n\r\n".repeat(9),
         &many,
         &long,
     ];
@@ -186,6 +197,7 @@ async fn of_a_failed_answer_one_kibibyte_is_kept_and_of_a_success_nothing() {
         let mut trier = Trier::of(&upstream);
         assert_eq!(trier.attempt().await, expected, "{}", &text[..40]);
         assert_eq!((trier.kept.len(), trier.kit.line.is_some()), (kept, usable), "{}", &text[..40]);
+        assert!(trier.in_time, "{}", &text[..40]);
     }
 }
 
@@ -199,9 +211,45 @@ async fn an_endless_answer_is_cut_off() {
         let upstream = Upstream::new(vec![script]).await;
         let mut trier = Trier::of(&upstream);
         assert_eq!(trier.attempt().await, expected);
-        assert!(trier.kit.line.is_none());
+        assert!(trier.kit.line.is_none() && trier.in_time);
         // The connection is closed, not left to fill.
         gone.notified().await;
+    }
+}
+
+#[tokio::test]
+async fn who_refuses_before_they_have_read_everything_does_not_get_the_rest() {
+    let text = "HTTP/1.1 413 Too much\r\ncontent-length: 3\r\n\r\nno!";
+    let never = Arc::new(Notify::new());
+    let upstream = Upstream::new(vec![vec![Act::Write(text.into()), Act::Wait(never)]]).await;
+    let mut trier = Trier::of(&upstream);
+    trier.body = vec![vec![0; 16 << 20].into()];
+    assert_eq!(trier.attempt().await, Event(413));
+    assert!(trier.in_time && trier.kit.line.is_none() && &trier.kept[..] == b"no!");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_head_request_is_only_a_head() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    let upstream = Upstream::new(vec![answers(text)]).await;
+    let mut trier = Trier::of(&upstream);
+    trier.method = Method::HEAD;
+    for count in 1..=3 {
+        assert_eq!(trier.attempt().await, Delivered(200));
+        assert_eq!(upstream.counts(), [count], "on one connection");
+    }
+}
+
+#[tokio::test]
+async fn the_room_for_a_large_head_is_not_kept() {
+    let upstream = Upstream::new(vec![answers(OK)]).await;
+    let mut trier = Trier::of(&upstream);
+    for (length, kept) in [(1 << 10, true), (64 << 10, false), (1 << 10, true)] {
+        let headers = HeaderMap::from_iter([(http::header::COOKIE, "c".repeat(length).parse().unwrap())]);
+        let head = Head::encode(&Method::POST, "", "", &headers, &Credential::NONE);
+        assert_eq!(trier.attempt_with(&head).await, Delivered(200));
+        assert_eq!(trier.kit.head.capacity() > 0, kept, "{length}");
+        assert!(trier.kit.head.capacity() <= HEAD_ROOM);
     }
 }
 
@@ -352,11 +400,10 @@ async fn connecting_has_a_limit_of_its_own() {
 
 #[tokio::test]
 async fn what_cannot_be_put_into_a_request_reaches_nobody() {
-    let upstream = Upstream::new(vec![answer(OK)]).await;
+    let upstream = Upstream::new(vec![answers(OK)]).await;
     let mut trier = Trier::of(&upstream);
-    let deadline = Instant::now() + trier.deadline;
-    let mut limits = Limits { alarm: &mut trier.alarm, deadline, stop: &trier.stop };
-    let ended = attempt(&trier.to, &mut trier.kit, &mut limits, &Clock::system(), |_| Err(Unsendable::Path)).await;
-    assert!(matches!(ended, Ended::Unsendable(Unsendable::Path)));
-    assert!(upstream.counts().is_empty());
+    assert_eq!(trier.attempt().await, Delivered(200));
+    assert_eq!(trier.attempt_with(b"\xff").await, Short::Unsendable);
+    assert_eq!(trier.attempt().await, Delivered(200));
+    assert_eq!(upstream.counts(), [2], "and costs no connection");
 }

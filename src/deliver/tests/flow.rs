@@ -178,6 +178,22 @@ async fn a_worker_with_nothing_to_do_notices_that_its_connection_was_closed() {
 }
 
 #[tokio::test]
+async fn a_worker_with_nothing_to_do_closes_a_connection_that_says_what_nobody_asked_for() {
+    let (go, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let unasked = vec![Act::Wait(Arc::clone(&go)), Act::Write(OK.into()), Act::Hang, Act::Tell(Arc::clone(&gone))];
+    let upstream = Upstream::new(vec![[answer(OK), unasked].concat(), answers(OK)]).await;
+    let mut rig = Rig::new(&["crm"]);
+    let crm = rig.start("crm", &upstream.url("/"), |_| {});
+    rig.put(&["crm"], "x");
+    crm.ended(Ending::Delivered, 1).await;
+    go.notify_one();
+    tokio::time::timeout(Duration::from_secs(20), gone.notified()).await.expect("long before it would go home");
+    rig.put(&["crm"], "y");
+    crm.ended(Ending::Delivered, 2).await;
+    assert_eq!(upstream.counts(), [1, 1]);
+}
+
+#[tokio::test]
 async fn a_worker_without_anything_to_do_for_long_goes_home() {
     let gone = Arc::new(Notify::new());
     let first = [answer(OK), vec![Act::Hang, Act::Tell(Arc::clone(&gone))]].concat();

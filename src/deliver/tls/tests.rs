@@ -1,11 +1,17 @@
+use bytes::Bytes;
+use http::{HeaderMap, Method};
 use rustls::version::{TLS12, TLS13};
 
 use super::super::alarm::{Alarm, Limits};
 use super::super::attempt::{Ended, Kit, attempt};
 use super::super::client::Shut;
 use super::super::plan::{Destination, Plan};
+use super::super::request::{Facts, Parcel};
 use super::super::upstream::{Identity, OK, Upstream, answer};
 use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::event::Head;
+use crate::verify::Credential;
 
 fn pin(identity: &Identity) -> Pin {
     Pin(digest(&[&identity.public_key()]))
@@ -106,11 +112,14 @@ async fn an_attempt_over_tls_reaches_the_destination_and_keeps_its_connection() 
     for _ in 0..2 {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
         let mut limits = Limits { alarm: &mut alarm, deadline, stop: &stop };
-        let request = |_| Ok(http::Request::new([bytes::Bytes::from_static(b"over tls")].into_iter().collect()));
-        let ended = attempt(&to, &mut kit, &mut limits, &crate::clock::Clock::system(), request).await;
+        let head = Head::encode(&Method::POST, "", "", &HeaderMap::new(), &Credential::NONE);
+        let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
+        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts };
+        let ended = attempt(&to, &mut kit, &mut limits, &Clock::system(), &parcel).await;
         assert!(matches!(ended, Ended::Heard(heard) if heard.status == 200));
     }
     assert_eq!(upstream.counts(), [2]);
+    assert_eq!(upstream.bodies(), ["over tls"; 2]);
 }
 
 #[test]

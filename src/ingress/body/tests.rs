@@ -7,7 +7,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 
 use super::*;
-use crate::admission::{Admission, Limits, Rules};
+use crate::admission::{AHEAD, Admission, Limits, Rules};
 use crate::clock::Timestamp;
 
 /// What a client does next.
@@ -171,16 +171,74 @@ async fn a_large_piece_is_kept_and_a_small_one_lets_go_of_its_buffer() {
 
 #[test]
 fn memory_grows_with_what_arrives_and_not_with_what_is_announced() {
-    let mut liar = Gathered { declared: Some(1 << 40), bytes: Vec::new(), only: None };
-    liar.add(Bytes::from_static(b"x"));
-    assert_eq!(liar.bytes.capacity(), FIRST);
-    for _ in 0..40 {
-        liar.add(vec![0; 4 * 1024].into());
+    let admission = Admission::new(Limits { in_flight_max: 1 << 41, ..Limits::default() });
+    let rules = Rules { methods: vec![Method::POST], body_max: 1 << 40, ..Rules::default() };
+    let gather = |declared: Option<u64>, pieces: &[usize]| {
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        let mut permit = admission.admit(&rules, peer, &Method::POST, declared, Timestamp::from_secs(1)).expect("room");
+        let mut arriving = Arriving::new(declared.and_then(|it| usize::try_from(it).ok()), &mut permit, || ());
+        for piece in pieces {
+            arriving.add(vec![0; *piece].into()).expect("room");
+            let (taken, permitted) = (arriving.gathered.bytes.capacity(), arriving.permit.bytes());
+            assert!(widen(taken) <= permitted, "{taken} bytes are taken, {permitted} were permitted");
+        }
+        (arriving.gathered.bytes.capacity(), arriving.gathered.len())
+    };
+    let ahead = usize::try_from(AHEAD).expect("a small number");
+    assert_eq!(gather(Some(1 << 40), &[1]), (ahead, 1));
+    let (taken, came) = gather(Some(1 << 40), &[4096; 100]);
+    assert!(taken <= 2 * came, "{taken} {came}");
+    assert_eq!(gather(Some(300), &[1]), (300, 1));
+    assert_eq!(gather(Some(AHEAD + 1), &[4096; 16]).0, ahead);
+    assert_eq!(gather(None, &[1]), (1, 1));
+    assert_eq!(gather(None, &[100, 1]), (200, 101));
+    assert_eq!(gather(None, &[KEEP]), (0, KEEP));
+}
+
+#[test]
+fn who_sends_too_much_at_once_waits_until_some_of_it_is_proven() {
+    use Step::{Send, Wait};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let closed = |closing: &Closing| closing.close(Duration::from_secs(1));
+    // After how long the caller's other body is proven, whether the house closes, and what comes of this one: it takes
+    // two seconds itself, beside which five are its due.
+    let cases: [(u64, bool, Result<u64, Fault>); 5] = [
+        (0, false, Ok(4_900)),
+        (1_000, false, Ok(5_900)),
+        (1_900, false, Ok(6_800)),
+        (2_010, false, Err(Fault::Refused(Refusal::Crowded))),
+        (1_500, true, Err(Fault::Closing)),
+    ];
+    for (proven_after, closes, expected) in cases {
+        let admission = Admission::new(Limits { in_flight_share: 50_000, ..Limits::default() });
+        let (mut other, mut permit) = (permit(&admission, Some(40_000)), permit(&admission, Some(10_001)));
+        other.reach(1).expect("there is room for the first");
+        let (closing, limits) = (Closing::default(), BodyLimits::default());
+        let told = std::cell::Cell::new(false);
+        let script = Script::new(Some(10_001), [Send(10_000), Wait(4_900), Send(1)]);
+        let began = runtime.block_on(async { Instant::now() });
+        let (read, ()) = runtime.block_on(async {
+            let proof = async {
+                if closes {
+                    closed(&closing);
+                }
+                sleep_until(began + Duration::from_millis(proven_after)).await;
+                other.proven();
+            };
+            tokio::join!(read(script, &limits, &mut permit, &closing, || told.set(true)), proof)
+        });
+        let took = runtime.block_on(async { began.elapsed() });
+        match (read, expected) {
+            (Ok(_), Ok(least)) => {
+                let late = took.as_millis().checked_sub(u128::from(least)).expect("it waits");
+                assert!(late <= u128::from(proven_after / 4 + 5), "{took:?} {least}");
+            }
+            (read, expected) => assert_eq!(read.map(drop), expected.map(drop), "{proven_after}"),
+        }
+        assert!(!told.get(), "it is not the caller who ends it");
+        drop((permit, other));
+        assert_eq!(admission.in_flight(), 0);
     }
-    assert!(liar.bytes.capacity() <= 2 * liar.len(), "{}", liar.bytes.capacity());
-    let mut honest = Gathered { declared: Some(300), bytes: Vec::new(), only: None };
-    honest.add(Bytes::from_static(b"x"));
-    assert_eq!(honest.bytes.capacity(), 300);
 }
 
 #[test]
@@ -188,11 +246,12 @@ fn who_leaves_much_room_empty_is_told_of_also_when_nobody_waits() {
     use Step::{Break, Send, Wait};
     // What is declared, what comes, whether the reading is dropped then, and how often the caller is told of.
     let cases: &[(Option<u64>, &[Step], bool, u32)] = &[
-        (Some(MAX), &[Wait(1)], true, 1),
+        (Some(MAX), &[Wait(1)], true, 0),
         (Some(MAX), &[Send(1_000), Wait(1)], true, 1),
         (Some(MAX), &[Send(1_000), Break], false, 1),
         (Some(MAX), &[Send(1_000)], false, 1),
-        (Some(16 * 1024), &[Break], false, 1),
+        (Some(16 * 1024), &[Break], false, 0),
+        (Some(17 * 1024), &[Send(1), Break], false, 1),
         (Some(16 * 1024), &[Send(1), Break], false, 0),
         (Some(MAX), &[Send(90_000), Break], false, 0),
         (Some(MAX), &[Send(90_000), Wait(1)], true, 0),

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -13,15 +14,19 @@ use crate::admission::{self, Admission, Ranges, Rules};
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::dedup::Window;
 use crate::event::{Dedup, Head, Repeat, Selectors, Wanted};
-use crate::ingress::{Ingress, OUTCOMES};
-use crate::journal::{DestinationPlan, HandOver, Journal, Lane, Memory, Options, Step, Storage, Taken, Target, Writer};
+use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
+use crate::journal::{
+    Delivery, DestinationPlan, HandOver, Journal, Lane, Memory, Options, Step, Storage, Taken, Target, Writer,
+};
 use crate::metrics::Metrics;
 use crate::route::{Rule, SourceId, Table, Then};
 use crate::secret::Secret;
 use crate::select::{Place, Selector, Take};
 use crate::snapshot::{
-    Ack, BodyLimits, Entry, Listener, ListenerId, Pattern, Replies, Reply, Router, Shared, Snapshot, Source,
+    Ack, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Pattern, Replies, Reply, Router, Shared, Snapshot,
+    Source, Tenants,
 };
+use crate::tenant::{self, Beyond, Configured, Limits, Manner, Mode, Quota, Spec};
 use crate::verify::{
     self, Algorithm, Characters, Condition, Form, Format, Guard, Hash, Is, Key, Plan, Proof, Template,
 };
@@ -67,7 +72,7 @@ impl Rooms {
         let there = journal.destination("there").unwrap();
         let lane = journal.lane(there).unwrap();
         let metrics = Arc::new(Metrics::new());
-        let (admission, window) = (Admission::new(limits), Window::new(1000, std::time::Duration::from_secs(3600)));
+        let (admission, window) = (Admission::new(limits), Window::new(1000, Duration::from_secs(3600)));
         let snapshot = Shared::new(snapshot(&journal, &metrics, there));
         let ingress =
             Ingress::new(snapshot.clone(), admission.clone(), window.clone(), journal.clone(), clock, &metrics);
@@ -107,6 +112,19 @@ impl Rooms {
         self.finish(self.ingress.answer(ListenerId(0), peer.into(), request))
     }
 
+    /// The next event that the destination is owed, which it takes.
+    pub(super) fn next(&self) -> Delivery {
+        for _ in 0..1000 {
+            self.work();
+            match self.lane.next(self.ingress.clock.now()) {
+                Taken::Read(job) => self.lane.accept(job.run()),
+                Taken::Idle { .. } => break,
+                Taken::Delivery(delivery) => return delivery,
+            }
+        }
+        panic!("nothing is owed");
+    }
+
     /// Everything the destination is owed, which it takes.
     pub(super) fn kept(&self) -> Vec<Kept> {
         let mut kept = Vec::new();
@@ -135,6 +153,12 @@ impl Rooms {
         seen.sort_unstable();
         seen.dedup();
         seen
+    }
+
+    /// How many events of a tenant passed, were shaped, released unshaped, and refused.
+    pub(super) fn charged(&self, tenant: &str) -> [u64; 4] {
+        let metrics = self.metrics.tenant(tenant, TENANT_OUTCOMES);
+        [0, 1, 2, 3].map(|place| metrics.outcomes.total(place))
     }
 
     /// How many requests of a source had this outcome.
@@ -175,22 +199,58 @@ const SOURCES: &[(&str, Change)] = &[
     }),
     ("discarding", |_| {}),
     ("nowhere", |_| {}),
+    ("refusing", |_| {}),
+    ("shaping", |_| {}),
+    ("releasing", |_| {}),
+    ("dropping", |_| {}),
 ];
+
+/// How the sources that know tenants treat them; the others know none.
+fn manner(source: &str) -> Option<Manner> {
+    match source {
+        "refusing" | "dropping" => Some(Manner { mode: Mode::Refuse, beyond: Beyond::Refuse }),
+        "shaping" => Some(Manner { mode: Mode::Shape, beyond: Beyond::Refuse }),
+        "releasing" => Some(Manner { mode: Mode::Shape, beyond: Beyond::Release }),
+        _ => None,
+    }
+}
+
+/// Of `acme` two events may come at once, of `bolt` and everybody else one, and then one in ten seconds; two may wait.
+fn tenants() -> Spec {
+    let quota = Quota { events: 2, ..Quota::default() };
+    let limits = |burst| Some(Limits { count: 1, per: Duration::from_secs(10), burst, quota });
+    let known = SOURCES.iter().map(|(source, _)| *source).filter(|source| manner(source).is_some());
+    let one = |name: &str, keys: &[&str], burst| Configured {
+        name: name.into(),
+        keys: known.clone().flat_map(|source| keys.iter().map(move |key| (source.into(), (*key).into()))).collect(),
+        limits: limits(burst),
+        over: None,
+    };
+    let tenants = vec![one("acme", &["1", "11"], 2), one("bolt", &["2"], 1)];
+    Spec { tenants, unknown: limits(1), ..Spec::default() }
+}
 
 fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
     let targets: Arc<[Target]> = [Target { destination: there, not_before: Timestamp::ZERO }].into();
+    let table = tenant::Table::build(&tenants(), None, START);
+    let counted: Arc<[_]> = table.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let entries: Vec<_> = SOURCES
         .iter()
         .map(|(name, change)| {
             let id = SourceId(journal.source(name).unwrap());
             let then = match *name {
-                "discarding" => Some(Then::Discard),
+                "discarding" | "dropping" => Some(Then::Discard),
                 "nowhere" => None,
                 _ => Some(Then::To(Arc::clone(&targets))),
             };
-            let rules: Vec<_> = then.into_iter().map(|then| Rule { from: vec![id], then }).collect();
-            let mut source = plain(id, name, Table::build(id, &rules), metrics);
+            let rules: Vec<_> = then.into_iter().map(|then| Rule::always(vec![id], then)).collect();
+            let mut source = plain(id, name, Table::build(id, name, &rules).unwrap(), metrics);
             change(&mut source);
+            if let Some(manner) = manner(name) {
+                let door = table.door(&source.name, true, manner);
+                source.tenants =
+                    Tenants { door, refusal: StatusCode::TOO_MANY_REQUESTS, metrics: Arc::clone(&counted) };
+            }
             let pattern = Pattern::parse(&format!("/{name}/*")).unwrap();
             Entry { host: None, pattern, to: Arc::new(source) }
         })
@@ -198,10 +258,13 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
     let listener = Listener {
         name: "public".into(),
         public_url: Some("https://hooks.example".into()),
-        trusted_hops: Some(Ranges::build(&["10.0.0.0/8".parse().unwrap()])),
+        trusted_hops: Some(Hops {
+            addresses: Ranges::build(&["10.0.0.0/8".parse().unwrap()]),
+            header: HopHeader::XForwardedFor,
+        }),
         router: Router::build(&entries).unwrap(),
     };
-    Snapshot { generation: 1, listeners: vec![listener] }
+    Snapshot { generation: 1, listeners: vec![listener], tenants: table }
 }
 
 /// A source with an id in a header, a signature in another, and a handshake.
@@ -232,11 +295,13 @@ fn plain(id: SourceId, name: &str, table: Table<Arc<[Target]>>, metrics: &Metric
         verifier: verifier(Plan {
             methods: vec![Method::POST],
             proofs: vec![hmac()],
-            all: false,
             challenges: vec![challenge],
+            ..Plan::default()
         }),
         selectors: selectors(Repeat::Answer),
         dedup: Dedup::On,
+        routed: metrics.routed(name, &vec![("1", name == "discarding"); table.origins().count()]),
+        tenants: Tenants::default(),
         table,
         replies: Replies::default(),
         ack: Ack::Durable,

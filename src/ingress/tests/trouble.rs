@@ -101,7 +101,7 @@ impl File for FlakyFile {
     }
 }
 
-fn rooms(options: Options) -> (Rooms, Arc<AtomicU32>) {
+pub(super) fn rooms(options: Options) -> (Rooms, Arc<AtomicU32>) {
     let storage = Flaky::default();
     let failures = Arc::clone(&storage.failures);
     let rooms = Rooms::with(Arc::new(storage), options, admission::Limits::default());
@@ -235,4 +235,29 @@ fn a_body_that_comes_too_slowly_or_is_torn_stores_nothing() {
         let next = rooms.answer(event("/plain", "1", b"one")).status().as_u16();
         assert_eq!(next, if charged == 1 { 429 } else { 200 }, "{word}");
     }
+}
+
+#[test]
+fn one_address_that_proves_nothing_keeps_no_other_out() {
+    let limits = admission::Limits { in_flight_max: 64_000, in_flight_share: 8_000, ..admission::Limits::default() };
+    let rooms = Rooms::with(Arc::new(Memory::new()), Options::default(), limits);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let context = &mut Context::from_waker(Waker::noop());
+    let inside = runtime.enter();
+    let begun = |begins| {
+        let steps = [Step::Send(begins), Step::Wait(60_000)];
+        let request = event("/plain", "1", b"one").map(|_| Script::new(Some(4_000), steps));
+        Box::pin(rooms.ingress.answer(ListenerId(0), PEER.into(), request))
+    };
+    // A thousand that say nothing beyond their head, and a thousand that say a word.
+    let mut silent: Vec<_> = (0..1_000).map(|_| begun(0)).chain((0..1_000).map(|_| begun(1))).collect();
+    assert!(silent.iter_mut().all(|answer| answer.as_mut().poll(context).is_pending()));
+    assert_eq!(rooms.admission.in_flight(), 8_000, "two of them are being read");
+    drop(inside);
+    for id in 0..20 {
+        let response = rooms.answer_to([198, 51, 100, 1], event("/plain", &id.to_string(), &[b'x'; 30_000]));
+        assert_eq!(response.status(), 200);
+    }
+    drop(silent);
+    assert_eq!(rooms.admission.in_flight(), 0);
 }

@@ -13,10 +13,12 @@ use crate::journal::event::{Death, Stored};
 const DELIVERED_MAX: usize = 1000;
 const FAILED_MAX: usize = 8;
 const DEAD_MAX: usize = 32;
-/// Failures, each with up to 1 KiB of an answer, that may wait for the disk; and events with their bodies that become dead
-/// letters. At the bound the lane hands nothing out.
-const FAILED_WAITING_MAX: usize = 256;
+/// Failures, each with up to 1 KiB of an answer, that may wait for the disk; events with their bodies that become dead
+/// letters, and how many bytes of them; and deliveries. At the bound the lane hands nothing out.
+pub(crate) const FAILED_WAITING_MAX: usize = 256;
 const DYING_WAITING_MAX: usize = 32;
+pub(crate) const DYING_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const DELIVERED_WAITING_MAX: usize = 1 << 16;
 
 /// An attempt that failed.
 #[derive(Clone, Debug)]
@@ -68,7 +70,14 @@ impl Outcomes {
 
     /// Whether more waits for the disk than may grow any further.
     pub(crate) fn are_many(&self) -> bool {
-        self.failed.len() >= FAILED_WAITING_MAX || self.dying.len() >= DYING_WAITING_MAX
+        self.failed.len() >= FAILED_WAITING_MAX
+            || self.delivered.len() >= DELIVERED_WAITING_MAX
+            || self.dying.len() >= DYING_WAITING_MAX
+            || (!self.dying.is_empty() && self.dying_bytes() >= DYING_BYTES_MAX)
+    }
+
+    fn dying_bytes(&self) -> u64 {
+        self.dying.iter().map(|dying| dying.stored.weight()).sum()
     }
 
     /// Takes what may be written: outcomes of events up to `durable`, and not more than fit the smallest segment.

@@ -7,13 +7,15 @@
 
 use std::io;
 
+use super::spare::Sparing;
 use crate::journal::event::Stored;
 use crate::journal::frame::{Content, Kind};
 use crate::journal::index::Segment;
 use crate::journal::scan::{Scanner, Seen, envelope};
+use crate::journal::storage::File;
 
 /// Events up to this size get bytes of their own, so that they do not keep the piece they were read in.
-const DETACHED_MAX: u64 = 64 << 10;
+const DETACHED_MAX: u64 = 256 << 10;
 
 /// A read of a piece of a segment.
 #[derive(Debug)]
@@ -23,13 +25,19 @@ pub struct ReadJob {
     /// Rising; all in this segment.
     pub(super) wants: Vec<u64>,
     pub(super) piece: u32,
+    /// It failed often enough: what the medium has lost is left out.
+    pub(super) sparing: bool,
 }
 
 impl ReadJob {
     /// Reads; blocks. Failures travel in the result.
     #[must_use]
     pub fn run(self) -> ReadDone {
-        let found = events(&self.segment, &self.wants, self.piece);
+        let found = if self.sparing {
+            events_in(&Sparing(&*self.segment.file), &self.segment, &self.wants, self.piece)
+        } else {
+            events(&self.segment, &self.wants, self.piece)
+        };
         ReadDone { late: self.late, segment: self.segment.number, found }
     }
 
@@ -90,10 +98,15 @@ impl Missing {
 
 /// Looks for these sequences (rising, all in this segment) until about `piece` bytes are found or all are answered.
 pub(crate) fn events(segment: &Segment, wants: &[u64], piece: u32) -> io::Result<Found> {
+    events_in(&*segment.file, segment, wants, piece)
+}
+
+/// The same, with the segment's file seen in another way.
+fn events_in(file: &dyn File, segment: &Segment, wants: &[u64], piece: u32) -> io::Result<Found> {
     let mut found = Found::default();
     let Some(first) = wants.first() else { return Ok(found) };
     let from = segment.place(*first);
-    let mut scanner = Scanner::new(&*segment.file, &segment.seal, from, segment.end, piece as usize);
+    let mut scanner = Scanner::new(file, &segment.seal, from, segment.end, piece as usize);
     let mut wants = wants.iter().copied().peekable();
     let mut weight = 0;
     while let Some(seen) = scanner.next()? {

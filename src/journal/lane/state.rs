@@ -21,6 +21,7 @@ use super::{Taken, dead_reason};
 use crate::clock::Timestamp;
 use crate::journal::DestinationPlan;
 use crate::journal::event::{Death, Stored, share};
+use crate::journal::index::Segment;
 use crate::journal::shared::Shared;
 
 /// One destination's lane, shared by its owner and the writer.
@@ -87,7 +88,9 @@ impl Cell {
 /// When a lane whose failures are not on disk yet is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// After a read that failed, the lane waits this long.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const READ_AGAIN: Duration = Duration::from_secs(1);
+/// After so many reads of a segment that failed one after the other, what the medium has lost of it is given up.
+pub(crate) const READ_TRIES: u32 = 5;
 /// How many owed sequences one read asks for.
 const WANTS: usize = 256;
 
@@ -124,6 +127,8 @@ pub(crate) struct State {
     reading_live: bool,
     reading_late: bool,
     blocked: Option<Timestamp>,
+    /// The segment whose reads fail, and how often they did, one after the other.
+    failing: (u64, u32),
     turn: u32,
 }
 
@@ -184,7 +189,7 @@ impl State {
             };
             let wants = self.owed.upcoming(segment.last_seq, WANTS);
             self.reading_live = true;
-            return Some(Taken::Read(ReadJob { late: false, segment, wants, piece: shared.options.read_bytes }));
+            return Some(Taken::Read(self.job(shared, false, segment, wants)));
         }
         None
     }
@@ -224,7 +229,9 @@ impl State {
                 return Fetched::Early;
             }
             self.owed.take(seq);
-            return Fetched::Taken(Taken::Delivery(stored.delivery(candidate.attempts, candidate.slotless)));
+            // When its group was looked at before its own time, it was put off and not handed out.
+            let slotless = candidate.slotless.filter(|before| *before >= not_before);
+            return Fetched::Taken(Taken::Delivery(stored.delivery(candidate.attempts, slotless)));
         }
         if self.reading_late || seq > shared.durable.load(Ordering::Acquire) {
             return Fetched::Nothing;
@@ -240,7 +247,24 @@ impl State {
         wants.retain(|want| *want > seq && !self.fetched.contains_key(want));
         wants.insert(0, seq);
         self.reading_late = true;
-        Fetched::Taken(Taken::Read(ReadJob { late: true, segment, wants, piece: shared.options.read_bytes }))
+        Fetched::Taken(Taken::Read(self.job(shared, true, segment, wants)))
+    }
+
+    fn job(&self, shared: &Shared, late: bool, segment: Segment, wants: Vec<u64>) -> ReadJob {
+        let sparing = self.failing.0 == segment.number && self.failing.1 >= READ_TRIES;
+        ReadJob { late, segment, wants, piece: shared.options.read_bytes, sparing }
+    }
+
+    /// Counts reads of a segment that fail one after the other. Once there were enough of them that stays so, as long as
+    /// no other segment fails: what was lost does not come back.
+    fn note_read(&mut self, segment: u64, failed: bool) {
+        let (failing, times) = self.failing;
+        self.failing = match failed {
+            true if failing == segment => (segment, times.saturating_add(1)),
+            true => (segment, 1),
+            false if failing == segment && times < READ_TRIES => (segment, 0),
+            false => self.failing,
+        };
     }
 
     fn at_hand(&mut self, shared: &Shared, seq: u64) -> Option<Stored> {
@@ -260,6 +284,7 @@ impl State {
         }
         self.changed = true;
         let now = shared.clock.now();
+        self.note_read(done.segment, done.found.is_err());
         let Ok(found) = done.found else {
             self.blocked = Some(now.plus(READ_AGAIN));
             if let Some(metrics) = &shared.options.metrics {

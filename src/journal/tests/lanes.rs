@@ -297,3 +297,38 @@ fn failures_that_are_not_on_disk_yet_are_bounded_and_hold_the_lane() {
     rig.rest();
     assert_eq!(rig.reopen().journal.health().destinations[1].owed, 400);
 }
+
+#[test]
+fn what_is_shaped_comes_at_its_time_in_its_order_and_as_never_tried_with_a_slot_or_without() {
+    for restart in [false, true] {
+        let mut rig = fresh();
+        let release = |number: u64| START.plus(Duration::from_secs(10 * number));
+        for number in 1..=8 {
+            let mut record = record(number, 3000, rig.clock.now());
+            record.tenants = Tenants::One(1);
+            let target = crate::journal::Target { destination: 0, not_before: release(number) };
+            record.targets = std::sync::Arc::new([target]);
+            drop(rig.journal.append_one(record).unwrap());
+        }
+        rig.settle();
+        let mut lane = rig.journal.lane(0).unwrap();
+        for number in 1..=8 {
+            assert!(rig.take(&lane).is_none(), "nothing comes before its time");
+            assert!(matches!(lane.next(rig.clock.now()), Taken::Idle { until: Some(at) } if at == release(number)));
+            if restart && number == 5 {
+                drop(lane);
+                rig.rest();
+                rig = rig.reopen();
+                lane = rig.journal.lane(0).unwrap();
+                assert!(rig.take(&lane).is_none(), "nor after a restart");
+            }
+            assert!(rig.journal.health().destinations[0].slots <= 2, "the others wait with their group");
+            rig.hand.set(release(number));
+            let delivery = rig.take(&lane).unwrap();
+            assert_eq!((number_of(&delivery), delivery.attempt, delivery.slotless), (number, 0, None));
+            lane.settle(delivery, Settlement::Delivered);
+            rig.settle();
+        }
+        assert_eq!(lane.backlog().owed, 0);
+    }
+}

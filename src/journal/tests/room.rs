@@ -135,6 +135,35 @@ fn at_the_disk_bound_who_waits_for_room_is_never_refused_as_long_as_something_ca
     assert_eq!(two.owed + two.expired, 3000, "nothing went unnoticed");
 }
 
+/// Who does not wait is refused now and then, and yet the disk is not full: the writer is making room.
+#[test]
+fn a_disk_on_which_room_can_be_made_is_not_full() {
+    let mut rig = fresh();
+    let lane = rig.journal.lane(0).unwrap();
+    let (mut making, mut full) = (0, 0);
+    for number in 1..=3000 {
+        let mut steps = 0;
+        while rig.append(number, 3500).is_err() {
+            let health = rig.journal.health();
+            assert!(!health.full || !health.accepting, "{health:?}");
+            making += u32::from(!health.accepting && !health.full);
+            // The writer looks again at once; longer than a moment this is never said.
+            full = if health.full { full + 1 } else { 0 };
+            assert!(full < 100, "{number}: {:?}", rig.writer.house);
+            drop(rig.writer.step());
+            rig.journal.release();
+            rig.deliver_all(&lane);
+            rig.hand.advance(Duration::from_millis(1));
+            steps += 1;
+            assert!(steps < 1000, "{number}: no room is made: {:?}", rig.writer.house);
+        }
+        if number % 7 == 0 {
+            drop(rig.writer.step());
+        }
+    }
+    assert!(making > 20, "room was hardly ever made: {making}");
+}
+
 #[test]
 fn at_the_disk_bound_an_essential_destination_is_not_robbed() {
     let mut rig = fresh();
@@ -158,13 +187,14 @@ fn at_the_disk_bound_an_essential_destination_is_not_robbed() {
         assert!(number < 3000 || rig.journal.has_room(1000), "waiting would not help");
     }
     assert!(full > 500 && taken > 800, "{taken} taken, {full} refused");
+    assert!(rig.journal.health().full, "a small record would fit no better");
     drop(lane);
     let mut rig = rig.reopen();
     let lane = rig.journal.lane(0).unwrap();
     assert_eq!(rig.deliver_all(&lane).len(), taken, "everything with a receipt is there");
     drop(lane);
     rig.rest();
-    assert!(rig.append(1, 1000).is_ok(), "and there is room again");
+    assert!(rig.append(1, 1000).is_ok() && !rig.journal.health().full, "and there is room again");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 
@@ -105,7 +105,7 @@ async fn shake(tls: &Tls, client: &Arc<ClientConfig>, name: &str) -> io::Result<
     let (near, far) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::clone(client));
-    let (served, connected) = tokio::join!(tls.acceptor().accept(far), connector.connect(name, near));
+    let (served, connected) = tokio::join!(TlsAcceptor::from(tls.config()).accept(far), connector.connect(name, near));
     drop(served?);
     let mut stream = connected?;
     let connection = stream.get_ref().1;

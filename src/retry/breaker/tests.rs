@@ -45,6 +45,7 @@ fn an_answer_between_faults_breaks_the_row_whatever_it_says() {
         for round in 0..4 {
             for _ in 0..4 {
                 breaker.record(Pass::Go, &CONNECT, 0, at(round * 31_000), MOST);
+                assert!(breaker.closed());
             }
             breaker.record(Pass::Go, &answer, 0, at(round * 31_000), MOST);
         }
@@ -105,23 +106,73 @@ fn one_probe_passes_when_the_pause_is_over_and_an_answer_closes_it() {
 }
 
 #[test]
-fn pauses_double_up_to_a_minute_and_probes_move_on_after_two_failures() {
+fn pauses_grow_to_a_minute_with_the_time_away_and_probes_move_on_after_two_failures() {
     let mut breaker = open(0);
     let mut now = 1000;
-    for (failed, (pause, skip)) in [(2, 0), (4, 1), (8, 1), (16, 2), (32, 2), (60, 3), (60, 3)].into_iter().enumerate()
-    {
+    // Half of the time away, from a second on.
+    let pauses = [1000, 1000, 1500, 2250, 3375, 5062, 7593, 11_390, 17_085, 25_628, 38_442, 57_663, 60_000, 60_000];
+    for (failed, pause) in pauses.into_iter().enumerate() {
         assert_eq!(breaker.may_send(at(now)), Gate::Probe, "{failed}");
         breaker.record(Pass::Probe, &CONNECT, 0, at(now), MOST);
-        assert_eq!(breaker.may_send(at(now)), Gate::Wait(at(now + pause * 1000)), "{failed}");
-        assert_eq!(breaker.probe_skip(), skip, "{failed}");
-        now += pause * 1000;
+        let Gate::Wait(until) = breaker.may_send(at(now)) else { panic!("{failed}: it does not wait") };
+        let waits = u64::try_from(until.since(at(now)).as_millis()).unwrap();
+        assert!(waits.abs_diff(pause) <= pause / 100 + 5, "{failed}: {waits} ms, and not {pause}");
+        assert_eq!(breaker.probe_skip() as usize, failed.div_ceil(2), "{failed}");
+        now += waits + 1;
     }
-    for _ in 7..128 {
+    for _ in pauses.len()..128 {
         assert_eq!(breaker.may_send(at(now)), Gate::Probe);
         breaker.record(Pass::Probe, &busy(3600), 0, at(now), 0);
         now += 3_600_000;
     }
     assert_eq!(breaker.probe_skip(), 0);
+}
+
+#[test]
+fn pauses_double_at_most_however_long_it_has_been_away() {
+    let mut breaker = Breaker::default();
+    breaker.record(Pass::Go, &TIMEOUT, 0, at(0), MOST);
+    for _ in 1..Breaker::RUN {
+        breaker.record(Pass::Go, &TIMEOUT, 0, at(3_600_000), MOST);
+    }
+    let mut now = 3_600_000;
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(breaker.may_send(at(now)), Gate::Wait(at(now + pause * 1000)));
+        now += pause * 1000;
+        assert_eq!(breaker.may_send(at(now)), Gate::Probe);
+        breaker.record(Pass::Probe, &TIMEOUT, 0, at(now), MOST);
+    }
+}
+
+#[test]
+fn what_is_not_reached_for_half_a_second_opens_it_and_nothing_else_so_soon() {
+    let fault = |fault| Outcome::of_fault(fault);
+    let unreached =
+        [Fault::Dns, Fault::Connect, Fault::Tls, Fault::Answer(502), Fault::Answer(503), Fault::Answer(504)];
+    for known in unreached {
+        for (second, closed) in [(0, true), (499, true), (500, false), (9_000, false)] {
+            let mut breaker = Breaker::default();
+            breaker.record(Pass::Go, &fault(known), 0, at(0), MOST);
+            assert!(breaker.closed(), "{known:?}: once is nothing");
+            breaker.record(Pass::Go, &fault(known), 0, at(second), MOST);
+            assert_eq!(breaker.closed(), closed, "{known:?} {second}");
+        }
+        // One answer in between, and the half second begins anew.
+        let mut breaker = Breaker::default();
+        for round in 0..100 {
+            breaker.record(Pass::Go, &fault(known), 0, at(round * 1000), MOST);
+            breaker.record(Pass::Go, &DELIVERED, 0, at(round * 1000 + 1), MOST);
+            breaker.record(Pass::Go, &DELIVERED, 0, at(round * 1000 + 2), MOST);
+        }
+        assert!(breaker.closed(), "{known:?}");
+    }
+    for known in [Fault::Timeout, Fault::Broken, Fault::Answer(408), Fault::Answer(429)] {
+        let mut breaker = Breaker::default();
+        for millis in 0..4 {
+            breaker.record(Pass::Go, &fault(known), 0, at(millis * 10_000), MOST);
+        }
+        assert!(breaker.closed(), "{known:?} may be an event's doing");
+    }
 }
 
 #[test]

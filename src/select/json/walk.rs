@@ -17,7 +17,7 @@ use super::scan::{Quoted, Scan, is_text};
 use super::{Pointer, Token, Unreadable, VALUES_MAX, unescape};
 
 /// A pointer followed in a walk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::select) struct Track {
     tokens: Arc<[Token]>,
     wanted: Wanted,

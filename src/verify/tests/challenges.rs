@@ -165,7 +165,8 @@ fn no_answer_can_serve_as_the_signature_of_an_event() {
     }
     // A plan whose answers would be more than that is none.
     let plan = |rule: Rule| {
-        let plan = Plan { methods: vec![Method::POST], proofs: vec![simple()], all: false, challenges: vec![rule] };
+        let plan =
+            Plan { methods: vec![Method::POST], proofs: vec![simple()], challenges: vec![rule], ..Plan::default() };
         Verifier::new(plan).err().unwrap_or_default()
     };
     let with_text = Rule { guard: guard(Characters::Text, 256), ..crc.clone() };
@@ -189,7 +190,8 @@ fn no_answer_can_serve_as_the_signature_of_a_web_token() {
     let jwt = Algorithm::JwtHmac(Hash::Sha256);
     let web = Proof { algorithm: jwt, signs: template(""), keys: vec![key(jwt, "utf8", "k")], ..simple() };
     let plan = |rule: Rule| {
-        let plan = Plan { methods: vec![Method::POST], proofs: vec![web.clone()], all: false, challenges: vec![rule] };
+        let plan =
+            Plan { methods: vec![Method::POST], proofs: vec![web.clone()], challenges: vec![rule], ..Plan::default() };
         Verifier::new(plan).err().unwrap_or_default()
     };
     assert_eq!(plan(rule(Characters::Token, true)), [PlanError::SigningOracle(0)]);

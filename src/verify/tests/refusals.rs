@@ -160,7 +160,9 @@ fn what_signed_bytes_say(cases: &mut Cases) {
     cases.add("late and forged", timed(), Call { body: b"c".to_vec(), ..at("1") }, Err(E::WrongSignature));
     cases.add("the digest of the body", bound(), with_sum("{}", digest(&[b"{}"])), Ok(()));
     cases.add("of another body", bound(), with_sum("{}", digest(&[b"[]"])), Err(E::BodyDigest));
-    cases.add("a body that nothing covers", bound(), Call::new("{}").signed(&verifier(bound())), Err(E::BodyNotBound));
+    let bare = Call::new("").signed(&verifier(bound()));
+    cases.add("a body that nothing covers", bound(), Call { body: b"{}".to_vec(), ..bare }, Err(E::BodyNotBound));
+    cases.add("a body by its digest", bound(), Call::new("{}").signed(&verifier(bound())), Ok(()));
     cases.add("no body at all", bound(), Call::new("").signed(&verifier(bound())), Ok(()));
 }
 
@@ -171,8 +173,8 @@ fn each_refusal_has_its_reason() {
     where_a_signature_stands(&mut cases);
     what_else_must_be_there(&mut cases);
     what_signed_bytes_say(&mut cases);
-    // Challenges and web tokens have tests of their own, which produce what is missing here.
-    let elsewhere = [E::Claim, E::Askable, E::ChallengeToken, E::ChallengeText];
+    // Callers, challenges and web tokens have tests of their own, which produce what is missing here.
+    let elsewhere = [E::Caller, E::Claim, E::Askable, E::ChallengeToken, E::ChallengeText];
     let missing: Vec<_> = E::ALL.into_iter().filter(|error| !cases.0.contains(error)).collect();
     assert_eq!(missing, elsewhere);
 }
@@ -267,7 +269,7 @@ fn a_digest_that_nobody_signed_binds_no_body() {
     ];
     for (signs, at, fits) in cases {
         let proof = Proof { signs: template(signs), must_bind: true, digests: vec![digest(at)], ..simple() };
-        let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], all: false, challenges: Vec::new() };
+        let plan = Plan { methods: vec![Method::POST], proofs: vec![proof], ..Plan::default() };
         let wrong = Verifier::new(plan).err().unwrap_or_default();
         assert_eq!(wrong, if fits { vec![] } else { vec![PlanError::CannotBind(0)] }, "{signs} {at}");
     }

@@ -123,14 +123,24 @@ pub(crate) struct House {
 impl House {
     /// Starts it and waits until it says that it is ready.
     pub(crate) fn start(estate: &Estate) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_porteiro"))
-            .args(["serve", "-c"])
-            .arg(estate.path("porteiro.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_porteiro")), estate)
+    }
+
+    /// The same after a shell has done this, such as lowering a limit.
+    pub(crate) fn start_after(shell: &str, estate: &Estate) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_porteiro")]);
+        Self::start_by(command, estate)
+    }
+
+    fn start_by(mut command: Command, estate: &Estate) -> Self {
+        command.args(["serve", "-c"]).arg(estate.path("porteiro.toml")).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::started_by(command)
+    }
+
+    /// As [`House::start`], by a command that becomes Porteiro.
+    pub(crate) fn started_by(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (tell, told) = mpsc::channel();
         let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&lines));
@@ -180,6 +190,13 @@ impl House {
         Metrics(answer.text())
     }
 
+    /// The counter of caught panics, if anybody is there to tell it.
+    fn panics(&self) -> Option<f64> {
+        let mut client = Client::plain(*self.addresses.get("metrics")?).ok()?;
+        let answer = client.request("GET", "/metrics", &[], &[]).ok().filter(|answer| answer.status == 200)?;
+        Some(Metrics(answer.text()).value("porteiro_panics", &[]))
+    }
+
     /// SIGKILL, at once.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -210,19 +227,30 @@ impl House {
         self.child.try_wait().unwrap()
     }
 
+    /// A line of a file of proc(5) about it.
+    pub(crate) fn proc(&self, file: &str, line: &str) -> String {
+        let text = fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join(file)).unwrap();
+        text.lines().find(|known| known.starts_with(line)).unwrap().to_owned()
+    }
+
     /// Peak resident memory so far, in KiB (`VmHWM` of proc(5)).
     pub(crate) fn peak_kib(&self) -> u64 {
-        let status = fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join("status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = self.proc("status", "VmHWM:");
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
 
 impl Drop for House {
+    /// Whatever a test asks of a house: no panic was caught in it.
     fn drop(&mut self) {
+        let caught = self.panics();
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+        let told = self.log().contains("panicked at");
+        if !std::thread::panicking() {
+            assert!(!told && caught.is_none_or(|caught| caught == 0.0), "a panic was caught:\n{}", self.log());
+        }
     }
 }
 

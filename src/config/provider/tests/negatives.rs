@@ -8,15 +8,22 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 
 use super::super::Built;
-use super::vectors::Sent;
+use super::sent::Sent;
 use crate::select::Place;
-use crate::verify::{Algorithm, Encoding, Grammar, Proof, SignatureAt, TimeAt, VerifyError};
+use crate::verify::{Algorithm, Encoding, Grammar, Proof, SignatureAt, TimeAt, Verified, VerifyError};
+
+mod besides;
+mod bound;
 
 type Cases = Vec<(String, Sent, Result<(), VerifyError>)>;
 
-/// Everything that follows from `sent`, which `built` accepts.
-pub(super) fn of(sent: &Sent, built: &Built) -> Cases {
-    let [proof] = built.verifier.proofs() else { panic!("the generator knows providers with one proof") };
+/// Everything that follows from `sent`, which `built` accepts by one of its proofs.
+pub(super) fn of(sent: &Sent, built: &Built, verified: Verified) -> Cases {
+    let mut cases = besides::of(sent, built);
+    let Some(proof) = built.verifier.proofs().get(usize::from(verified.proof())) else {
+        assert!(built.verifier.proofs().is_empty() && !cases.is_empty(), "something was proven");
+        return cases;
+    };
     let SignatureAt::Headers { names, lines: false } = &proof.at else { panic!("the generator knows single headers") };
     let [name] = names.as_slice() else { panic!("the generator knows single headers") };
     let mut maker = Maker { sent, proof, name, cases: Vec::new() };
@@ -26,8 +33,11 @@ pub(super) fn of(sent: &Sent, built: &Built) -> Cases {
     maker.body();
     maker.time();
     maker.covered();
+    maker.url();
+    maker.kind();
     maker.method(built);
-    maker.cases
+    cases.append(&mut maker.cases);
+    cases
 }
 
 struct Maker<'a> {
@@ -63,6 +73,10 @@ impl Maker<'_> {
                 let wanted = format!("{key}=");
                 whole.split(',').filter_map(|pair| pair.strip_prefix(&wanted)).map(str::to_owned).collect()
             }
+            Grammar::Items { tag, .. } => {
+                let wanted = format!("{tag},");
+                whole.split(' ').filter_map(|item| item.strip_prefix(&wanted)).map(str::to_owned).collect()
+            }
             other => panic!("the generator does not know {other:?} yet"),
         }
     }
@@ -93,6 +107,7 @@ impl Maker<'_> {
         let bytes = "\u{e9}".repeat(20);
         let expected = match self.proof.grammar {
             Grammar::Pairs { .. } => VerifyError::MissingSignature,
+            Grammar::Items { .. } => VerifyError::MalformedSignature,
             _ if self.unprefixed() => VerifyError::WrongSignature,
             _ => VerifyError::MalformedSignature,
         };
@@ -207,23 +222,36 @@ impl Maker<'_> {
                 let blank = whole.replace(',', ", ");
                 self.with("blanks between the pairs", Ok(()), &blank);
             }
+            Grammar::Items { tag, bare: false } => {
+                let other = whole.replace(&format!("{tag},"), "v9,");
+                self.with("only another version", Err(VerifyError::MissingSignature), &other);
+                let upper = whole.replace(&format!("{tag},"), &format!("{},", tag.to_ascii_uppercase()));
+                self.with("the version in the other case", Err(VerifyError::MissingSignature), &upper);
+                let bare = self.signatures().concat();
+                self.with("no version", Err(VerifyError::MalformedSignature), &bare);
+                let before = format!("{tag},{} ", self.proof.encoding.encode(&[0; 32]));
+                self.with("a wrong signature before the right one", Ok(()), &format!("{before}{whole}"));
+                self.with("a wrong signature behind the right one", Ok(()), &format!("{whole} {before}"));
+                self.with("a malformed one before the right one", Ok(()), &format!("{tag},zz {whole}"));
+                self.with("an empty one before the right one", Ok(()), &format!("{tag}, {whole}"));
+                self.with("one of another version before the right one", Ok(()), &format!("v9,AAAA {whole}"));
+                let many = format!("{}{whole}", before.repeat(16));
+                self.with("seventeen signatures", Err(VerifyError::TooManySignatures), &many);
+            }
             other => panic!("the generator does not know {other:?} yet"),
         }
     }
 
     fn body(&mut self) {
-        let expected = if self.proof.binds_body() { Err(VerifyError::WrongSignature) } else { Ok(()) };
         for at in 0..self.sent.body.len() {
             let bit = at % 8;
-            self.add(format!("bit {bit} of byte {at} of the body is flipped"), expected, |sent| {
-                sent.body[at] ^= 1 << bit;
-            });
+            self.bound(format!("bit {bit} of byte {at} of the body is flipped"), |body| body[at] ^= 1 << bit);
         }
-        self.add("a byte follows the body", expected, |sent| sent.body.push(b'\n'));
-        self.add("a byte stands before the body", expected, |sent| sent.body.insert(0, b' '));
+        self.bound("a byte follows the body", |body| body.push(b'\n'));
+        self.bound("a byte stands before the body", |body| body.insert(0, b' '));
         if !self.sent.body.is_empty() {
-            self.add("the body is a byte short", expected, |sent| sent.body.truncate(sent.body.len() - 1));
-            self.add("the body is empty", expected, |sent| sent.body.clear());
+            self.bound("the body is a byte short", |body| body.truncate(body.len() - 1));
+            self.bound("the body is empty", Vec::clear);
         }
     }
 
@@ -242,7 +270,7 @@ impl Maker<'_> {
                 other => panic!("the generator does not know {other:?} yet"),
             },
         };
-        let at = crate::clock::Timestamp::from_secs(text.expect("there is a time").parse().expect("in seconds"));
+        let at = rule.unit.read(text.expect("there is a time").as_bytes()).expect("in its unit");
         let second = Duration::from_secs(1);
         self.add("at the old edge", Ok(()), |sent| sent.now = at.plus(window.within));
         self.add("past the old edge", Err(VerifyError::Stale), |sent| sent.now = at.plus(window.within + second));

@@ -1,7 +1,9 @@
 //! Which provider files, and which values of operators, are refused, and in which words?
 
 use super::super::{At, NAMES, Operator, Problem, Provider, Value, built_in};
+use crate::admission::Ranges;
 use crate::secret::Secret;
+use crate::verify::{Besides, Key, Proof, SignatureAt};
 
 const BASE: &str = r#"
 format = 1
@@ -172,6 +174,9 @@ fn a_definition_that_would_be_unsafe_is_refused() {
         (format!("{hmac}{challenge}answer = {{ format = \"empty\", body = \"a\" }}\n"), "an empty answer has no body"),
         (format!("{hmac}{}answer = {{ body = \"a\" }}\n", challenge.replace("\"GET\"", "")), "comes with no method"),
         (format!("methods = []\n{hmac}"), "no method is accepted"),
+        (format!("proofs = \"operator\"\n{hmac}"), "the operator says how requests are proven"),
+        (format!("{hmac}[answer]\nsuccess = {{ format = \"html\", body = \"a\" }}\n"), "`html` is not known here"),
+        (format!("{hmac}{challenge}answer = {{ format = \"xml\", body = \"a\" }}\n"), "answered with text or JSON"),
     ];
     for (rest, expected) in cases {
         let found = Provider::parse("acme", &format!("{head}{rest}")).err().unwrap_or_default();
@@ -191,7 +196,7 @@ fn built_with(name: &str, secrets: &[&str], values: &[(&str, Value)]) -> Vec<(At
     let operator = Operator {
         secrets: secrets.iter().map(|text| secret(text)).collect(),
         values: values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        public_url: false,
+        ..Operator::default()
     };
     let built = Provider::parse(name, text).expect("the file is right").build(&operator);
     built.err().unwrap_or_default().into_iter().map(|problem| (problem.at, problem.what)).collect()
@@ -284,7 +289,7 @@ fn where_all_proofs_must_hold_none_is_left_out() {
         let secrets = secrets.iter().map(|text| secret(text)).collect();
         let values = [("own".to_owned(), Value::Secret(secret("own")))].into();
         let provider = Provider::parse("acme", &text(proofs)).expect("the file is right");
-        let built = provider.build(&Operator { secrets, values, public_url: false });
+        let built = provider.build(&Operator { secrets, values, ..Operator::default() });
         built.err().unwrap_or_default().into_iter().map(|problem| problem.at).collect::<Vec<_>>()
     };
     assert_eq!(built("any", &["key"]), []);
@@ -307,7 +312,8 @@ fn an_answer_with_a_key_of_events_is_one_by_whatever_name() {
     let provider = Provider::parse("acme", &with(BASE)).expect("the file is right");
     let built = |token: &str| {
         let values = [("answer-token".to_owned(), Value::Secret(secret(token)))].into();
-        let operator = Operator { secrets: vec![secret("key"), secret("old")], values, public_url: false };
+        let secrets = vec![secret("key"), secret("old")];
+        let operator = Operator { secrets, values, ..Operator::default() };
         told(provider.build(&operator).err().unwrap_or_default())
     };
     assert!(!built("other"));
@@ -322,7 +328,8 @@ fn a_built_in_file_tells_its_facts() {
         assert!(!facts.title.is_empty() && !facts.docs.is_empty(), "{name}");
         assert_eq!(provider.name(), *name);
         assert_eq!(facts.danger.is_some(), name.starts_with("dangerous-"), "{name}");
-        assert_eq!(provider.uses_secrets(), !name.starts_with("dangerous-"), "{name}");
+        let keyless = name.starts_with("dangerous-") || *name == "gupshup";
+        assert_eq!(provider.uses_secrets(), !keyless, "{name}");
         assert!(provider.asks().iter().all(|ask| ask.about.len() > 8), "{name}");
     }
 }
@@ -336,4 +343,23 @@ fn a_file_with_a_character_missing_never_panics() {
             assert!(text.get(span).is_some(), "a problem points into the text");
         }
     }
+}
+
+#[test]
+fn who_signs_nothing_needs_a_proof_of_the_operators() {
+    let gupshup = Provider::parse("gupshup", built_in("gupshup").expect("it is built in")).expect("it is right");
+    let problems = gupshup.build(&Operator::default()).expect_err("nothing is proven");
+    assert!(problems[0].what.contains("signs nothing"), "{problems:?}");
+    assert!(problems[0].advice.contains("proof = "), "{problems:?}");
+    let addresses = Some(Ranges::build(&["192.0.2.0/24".parse().expect("a prefix")]));
+    let listed = Operator { besides: Besides { proofs: Vec::new(), addresses }, ..Operator::default() };
+    let built = gupshup.build(&listed).expect("an address is a proof");
+    assert!(!built.verifier.binds_body() && !built.facts.binds_body && !built.verifier.proves_nothing());
+    assert!(built.warnings.iter().any(|warning| warning.contains("only an address")), "{:?}", built.warnings);
+    let key = Key::for_token(&secret("open-sesame")).expect("a token");
+    let at = SignatureAt::Headers { names: vec![http::HeaderName::from_static("x-token")], lines: false };
+    let besides = Besides { proofs: vec![Proof::shown(at, vec![key])], ..listed.besides };
+    let built = gupshup.build(&Operator { besides, ..Operator::default() }).expect("a token is a proof");
+    assert!(built.warnings.iter().any(|warning| warning.contains("shown, not computed")), "{:?}", built.warnings);
+    assert!(built.verifier.credential().has_header(&http::HeaderName::from_static("x-token")));
 }

@@ -3,13 +3,11 @@
 //! Definitions in the shape of providers that are not shipped yet, so that the form stays able to say them without
 //! Rust. They are no provider files: nothing here was compared with anybody's documentation.
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 
 use super::super::{Built, Operator, Provider, Value};
-use super::vectors::Sent;
-use crate::clock::Timestamp;
+use super::sent::Sent;
 use crate::secret::Secret;
-use crate::select::{Captures, Request};
 use crate::verify::{Algorithm, CannotSign, Verdict, VerifyError};
 
 const HEAD: &str =
@@ -147,35 +145,17 @@ fn build(definition: &str, secrets: &[&str], values: &[(&str, &str)]) -> Built {
         secrets: secrets.iter().map(|text| hidden(text)).collect(),
         values: values.iter().map(|(name, text)| ((*name).to_owned(), Value::Secret(hidden(text)))).collect(),
         public_url: true,
+        ..Operator::default()
     };
     provider.build(&operator).unwrap_or_else(|wrong| panic!("{wrong:#?}"))
 }
 
 fn sent(body: &str) -> Sent {
-    Sent {
-        method: Method::POST,
-        query: "data.id=Ab1".to_owned(),
-        headers: http::HeaderMap::new(),
-        body: body.as_bytes().to_vec(),
-        now: Timestamp::from_secs(1_790_000_000),
-    }
+    Sent { query: "data.id=Ab1".to_owned(), body: body.as_bytes().to_vec(), ..Sent::default() }
 }
 
 fn signed(built: &Built, sent: &Sent) -> Result<Sent, CannotSign> {
-    let captures = Captures::default();
-    let request = Request {
-        method: &sent.method,
-        path: "/in",
-        query: &sent.query,
-        headers: &sent.headers,
-        body: &sent.body,
-        captures: &captures,
-        public_url: Some("https://hooks.example.com"),
-    };
-    let made = built.verifier.sign(&request, sent.now)?;
-    let mut sent = sent.clone();
-    sent.headers.extend(made.into_iter().map(|(name, value)| (Some(name), value)));
-    Ok(sent)
+    sent.signed(built)
 }
 
 fn header(sent: &Sent, name: &'static str, text: &'static str) -> Sent {
@@ -237,7 +217,12 @@ digests = [{ at = "query:bodySHA256", hash = "sha256", encoding = "hex" }]"#,
     other.body = b"a=1&b=2".to_vec();
     assert!(other.proven(&twilio).is_ok(), "the order is not covered");
     let json = signed(&twilio, &header(&sent("{}"), "content-type", "application/json")).expect("it can be signed");
-    assert_eq!(json.proven(&twilio), Err(VerifyError::BodyNotBound));
+    assert!(json.query.contains("&bodySHA256=44136fa3"), "{}", json.query);
+    assert!(json.proven(&twilio).is_ok());
+    assert_eq!(Sent { body: b"{ }".to_vec(), ..json }.proven(&twilio), Err(VerifyError::BodyDigest));
+    let bare = signed(&twilio, &sent("")).expect("it can be signed");
+    let json = header(&Sent { body: b"{}".to_vec(), ..bare }, "content-type", "application/json");
+    assert_eq!(json.proven(&twilio), Err(VerifyError::BodyNotBound), "a signature of the bare URL, and any body");
 }
 
 #[test]

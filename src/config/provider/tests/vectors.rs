@@ -9,51 +9,12 @@ use serde_json::Value as Json;
 
 use super::super::{Built, NAMES, Operator, Provider, Value, built_in};
 use super::negatives;
+use super::sent::Sent;
+use crate::admission::Ranges;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::select::{Captures, Request};
-use crate::verify::{Verdict, Verified, VerifyError};
-
-/// A request that somebody sends.
-#[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) method: Method,
-    pub(super) query: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-    pub(super) now: Timestamp,
-}
-
-impl Sent {
-    pub(super) fn verdict(&self, built: &Built) -> Result<Verdict, VerifyError> {
-        let captures = Captures::default();
-        let request = Request {
-            method: &self.method,
-            path: "/in",
-            query: &self.query,
-            headers: &self.headers,
-            body: &self.body,
-            captures: &captures,
-            public_url: Some("https://hooks.example.com"),
-        };
-        built.verifier.verify(&request, self.now)
-    }
-
-    pub(super) fn proven(&self, built: &Built) -> Result<Verified, VerifyError> {
-        match self.verdict(built)? {
-            Verdict::Proven(verified) => Ok(verified),
-            Verdict::Challenge(challenge) => panic!("an event was answered as a challenge: {challenge:?}"),
-        }
-    }
-
-    pub(super) fn header(&self, name: &HeaderName) -> &str {
-        self.headers.get(name).expect("the vector has the header").to_str().expect("it is text")
-    }
-
-    pub(super) fn set(&mut self, name: &HeaderName, text: &str) {
-        self.headers.insert(name, HeaderValue::from_str(text).expect("it is a header value"));
-    }
-}
+use crate::select::Place;
+use crate::verify::{Besides, CannotSign, Key, Proof, SignatureAt, Verdict, VerifyError};
 
 fn text<'a>(json: &'a Json, key: &str) -> &'a str {
     json[key].as_str().unwrap_or_default()
@@ -67,12 +28,18 @@ fn read(case: &Json) -> Sent {
     }
     let encoded = case["body-base64"].as_str();
     let body = encoded.map(|body| base64::engine::general_purpose::STANDARD.decode(body).expect("base64"));
+    let plain = Sent::default();
+    let pattern = case["pattern"].as_str().map_or(plain.pattern, str::to_owned);
     Sent {
         method: case["method"].as_str().unwrap_or("POST").parse().expect("a method"),
+        path: case["path"].as_str().map_or_else(|| pattern.clone(), str::to_owned),
+        pattern,
         query: text(case, "query").to_owned(),
         headers,
         body: body.unwrap_or_else(|| text(case, "body").as_bytes().to_vec()),
-        now: Timestamp::from_secs(case["now"].as_u64().unwrap_or(1_790_000_000)),
+        public_url: case["public-url"].as_str().map_or(plain.public_url, |url| Some(url.to_owned())),
+        caller: case["caller"].as_str().map(|address| address.parse().expect("an address")),
+        now: case["now"].as_u64().map_or(plain.now, Timestamp::from_secs),
     }
 }
 
@@ -86,13 +53,37 @@ fn vectors(name: &str) -> Json {
 }
 
 fn secrets(json: &Json) -> Vec<Secret> {
-    let all = json["secrets"].as_array().into_iter().flatten();
+    let all = json.as_array().into_iter().flatten();
     all.map(|secret| Secret::new(secret.as_str().expect("text").as_bytes().to_vec())).collect()
 }
 
+/// What the vectors ask of every request.
+fn besides(json: &Json) -> Besides {
+    let keys = |json: &Json| secrets(json).iter().map(|secret| Key::for_token(secret).expect("a token")).collect();
+    let mut proofs = Vec::new();
+    if json["token"].is_array() {
+        let at = SignatureAt::Place(Place::Path("token".into()).into());
+        proofs.push(Proof::shown(at, keys(&json["token"])));
+    }
+    if let Some(name) = json["header"].as_str() {
+        let names = vec![HeaderName::from_bytes(name.as_bytes()).expect("a header name")];
+        proofs.push(Proof::shown(SignatureAt::Headers { names, lines: false }, keys(&json["header-token"])));
+    }
+    let prefixes = json["addresses"].as_array();
+    let prefix = |prefix: &Json| prefix.as_str().expect("text").parse().expect("a prefix");
+    let addresses = prefixes.map(|list| Ranges::build(&list.iter().map(prefix).collect::<Vec<_>>()));
+    Besides { proofs, addresses }
+}
+
 /// The provider as the vectors configure it; with other keys where asked for.
-fn build(provider: &Provider, json: &Json, secrets: Vec<Secret>) -> Built {
-    let mut operator = Operator { secrets, public_url: true, ..Operator::default() };
+fn build(provider: &Provider, json: &Json, others: bool) -> Built {
+    let (given, proof) = if others { ("other-secrets", "other-proof") } else { ("secrets", "proof") };
+    let other = || vec![Secret::new(b"a-key-that-signed-nothing".to_vec())];
+    let secrets = match secrets(&json[given]) {
+        none if none.is_empty() && others && provider.uses_secrets() => other(),
+        secrets => secrets,
+    };
+    let mut operator = Operator { secrets, public_url: true, besides: besides(&json[proof]), ..Operator::default() };
     for (name, value) in json["values"].as_object().into_iter().flatten() {
         let text = value.as_str().expect("text").to_owned();
         let secret = provider.asks().iter().any(|ask| ask.name == *name && ask.kind == super::super::Kind::Secret);
@@ -112,8 +103,7 @@ fn every_vector_is_accepted_and_every_change_of_it_refused_for_its_reason() {
     for name in NAMES.iter().filter(|name| **name != "dangerous-unsigned") {
         let (provider, json) = (provider(name), vectors(name));
         assert_eq!(text(&json, "provider"), *name);
-        let built = build(&provider, &json, secrets(&json));
-        let others = build(&provider, &json, vec![Secret::new(b"a-key-that-signed-nothing".to_vec())]);
+        let (built, others) = (build(&provider, &json, false), build(&provider, &json, true));
         let cases = json["cases"].as_array().expect("there are cases");
         assert!(cases.len() >= 2, "{name}: too few vectors");
         for case in cases {
@@ -124,7 +114,7 @@ fn every_vector_is_accepted_and_every_change_of_it_refused_for_its_reason() {
             assert_eq!(u64::from(verified.key()), case["key"].as_u64().expect("a key"), "{told}");
             assert_eq!(sent.proven(&others), Err(VerifyError::WrongSignature), "{told}: another key");
             counts.0 += 1;
-            for (change, changed, expected) in negatives::of(&sent, &built) {
+            for (change, changed, expected) in negatives::of(&sent, &built, verified) {
                 let found = changed.proven(&built).map(|_| ());
                 assert_eq!(found, expected, "{told}: {change}\n{changed:?}");
                 if expected.is_ok() { counts.1 += 1 } else { counts.2 += 1 }
@@ -141,10 +131,16 @@ fn every_challenge_is_answered_or_refused_for_its_reason() {
     for name in NAMES {
         let path = folder().join(format!("{name}.json"));
         let json = if path.exists() { vectors(name) } else { continue };
-        let built = build(&provider(name), &json, secrets(&json));
-        for case in json["challenges"].as_array().into_iter().flatten() {
+        let built = build(&provider(name), &json, false);
+        let asked = json["challenges"].as_array().into_iter().chain(json["refused"].as_array());
+        for case in asked.flatten() {
             let told = format!("{name}: {}", text(case, "name"));
-            match (read(case).verdict(&built), case["error"].as_str()) {
+            // An answer is told where an event has its body.
+            let sent = match case["asks"].as_str() {
+                Some(body) => Sent { body: body.as_bytes().to_vec(), ..read(case) },
+                None => read(case),
+            };
+            match (sent.verdict(&built), case["error"].as_str()) {
                 (Ok(Verdict::Challenge(answer)), None) => {
                     assert_eq!(u64::from(answer.status()), case["status"].as_u64().expect("a status"), "{told}");
                     assert_eq!(answer.content_type(), case["content-type"].as_str(), "{told}");
@@ -161,31 +157,33 @@ fn every_challenge_is_answered_or_refused_for_its_reason() {
 
 #[test]
 fn what_a_verifier_signs_it_proves() {
-    for name in ["github", "hmac", "meta", "stripe", "token"] {
+    let mut count = 0;
+    for name in NAMES.iter().filter(|name| **name != "dangerous-unsigned") {
         let json = vectors(name);
-        let built = build(&provider(name), &json, secrets(&json));
+        let built = build(&provider(name), &json, false);
         for case in json["cases"].as_array().expect("there are cases") {
-            let mut sent = Sent { headers: HeaderMap::new(), ..read(case) };
-            let captures = Captures::default();
-            let request = Request {
-                method: &sent.method,
-                path: "/in",
-                query: &sent.query,
-                headers: &sent.headers,
-                body: &sent.body,
-                captures: &captures,
-                public_url: None,
-            };
-            let made = built.verifier.sign(&request, sent.now).expect("it can be signed");
-            sent.headers.extend(made.into_iter().map(|(name, value)| (Some(name), value)));
-            assert_eq!(sent.proven(&built).map(|verified| verified.key()), Ok(0), "{name}: {}", text(case, "name"));
+            let told = format!("{name}: {}", text(case, "name"));
+            let mut bare = read(case);
+            let kept = bare.headers.remove(http::header::CONTENT_TYPE);
+            bare.headers.clear();
+            bare.headers.extend(kept.map(|kind| (http::header::CONTENT_TYPE, kind)));
+            bare.query = bare.query.split('&').filter(|field| !field.starts_with("bodySHA256=")).collect();
+            let signed = bare.signed(&built).unwrap_or_else(|error| panic!("{told}: {error}"));
+            assert_eq!(signed.proven(&built).map(|verified| verified.key()), Ok(0), "{told}");
+            count += 1;
         }
     }
+    assert!(count > 30, "{count} requests");
+    let json = vectors("standard-webhooks");
+    let mut operator = Operator::default();
+    operator.secrets.extend(secrets(&json["secrets"]).into_iter().filter(|key| key.expose().starts_with(b"whpk_")));
+    let public = provider("standard-webhooks").build(&operator).expect("a public key is enough");
+    assert_eq!(Sent::default().signed(&public).map(drop), Err(CannotSign::Asymmetric));
 }
 
 #[test]
 fn an_unsigned_source_accepts_everything_and_says_so() {
-    let built = build(&provider("dangerous-unsigned"), &Json::Null, Vec::new());
+    let built = build(&provider("dangerous-unsigned"), &Json::Null, false);
     let sent = read(&Json::Null);
     assert!(sent.proven(&built).is_ok());
     assert!(built.verifier.proves_nothing());

@@ -1,0 +1,203 @@
+//! What would become of a request?
+//!
+//! Promises: the rooms that a request would visit are asked in the order of the way in, each by its own code: which
+//! source, may it speak, is it proven, what does it say, who hears it. Nothing is stored, counted or sent, and what is
+//! only told of the proof is told as that: a [`Told`] is no event.
+//!
+//! Must not know: what was heard before, how many refusals an address collected, or whether anything is running.
+
+pub(crate) mod cases;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::routes::{rules, source_id};
+use super::{Config, Destination, Listener, Route, Source};
+use crate::admission::{Admission, Rules};
+use crate::clock::Timestamp;
+use crate::event::{Dedup, EventId, Glimpse, Head, SourceFacts};
+use crate::ingress::Rejection;
+use crate::route::{Facts, Table, Tenant};
+use crate::select;
+use crate::snapshot::{Entry, Pattern, Router};
+use crate::tenant;
+use crate::verify::{Challenge, Verdict, VerifyError};
+
+/// A request to be tried.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The place in [`Config::listeners`] of the listener it comes in by.
+    pub listener: usize,
+    /// The host that it names, as the Host field does.
+    pub host: Box<str>,
+    /// Its method.
+    pub method: Method,
+    /// Its path and query, raw.
+    pub target: PathAndQuery,
+    /// Its header.
+    pub headers: HeaderMap,
+    /// Its body, whole.
+    pub body: Vec<u8>,
+    /// Where it comes from; `None` is from where it may.
+    pub client: Option<IpAddr>,
+    /// When it has to be proven; `None` takes it for proven.
+    pub proven_at: Option<Timestamp>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub struct Story<'c> {
+    /// The listener it came in by.
+    pub listener: &'c Listener,
+    /// The source it is for; `None` where there is none.
+    pub source: Option<&'c Source>,
+    /// How far it came.
+    pub end: End<'c>,
+}
+
+/// How far a request came.
+#[derive(Debug)]
+pub enum End<'c> {
+    /// It was refused before it said anything.
+    Refused(Rejection),
+    /// It is a handshake, answered at once.
+    Challenged(Challenge),
+    /// It is an event, if it is proven.
+    Heard(Box<Told<'c>>),
+}
+
+/// What a request says, and who would hear it.
+#[derive(Debug)]
+pub struct Told<'c> {
+    /// What it says.
+    pub glimpse: Glimpse,
+    /// Who finds whom it concerns.
+    door: tenant::Door,
+    /// The id that an event would have; `None` where it would be random.
+    pub id: Option<EventId>,
+    /// The routes of its source that come before the one that decides, and do not match.
+    pub passed: Vec<&'c Route>,
+    /// The route that decides; `None` where none matches.
+    pub route: Option<&'c Route>,
+    /// Who hears it, and at which URL; `None` for one whose URL does not go with the event's path.
+    pub to: Vec<(&'c Destination, Option<String>)>,
+}
+
+impl Told<'_> {
+    /// Whose event it is.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant<'_> {
+        Tenant::of(&self.door.parties(&self.glimpse.tenants))
+    }
+}
+
+impl Story<'_> {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match (&self.end, self.source) {
+            (End::Refused(Rejection::Unproven(_)), Some(source)) => source.built.answers.reject.status,
+            (End::Refused(rejection), _) => rejection.status().as_u16(),
+            (End::Challenged(challenge), _) => challenge.status(),
+            (End::Heard(_), Some(source)) => source.built.answers.success.status,
+            (End::Heard(_), None) => StatusCode::OK.as_u16(),
+        }
+    }
+}
+
+/// Tries a request; `None` for a listener that there is not.
+#[must_use]
+pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
+    let listener = config.listeners.get(asked.listener)?;
+    let here = config.sources.iter().enumerate().filter(|(_, source)| source.on.contains(&asked.listener));
+    let entries: Vec<Entry<usize>> = here
+        .map(|(place, source)| Entry { host: source.host.clone(), pattern: source.path.clone(), to: place })
+        .collect();
+    let router = Router::build(&entries).ok()?;
+    let Some(found) = router.find(&asked.host, asked.target.path()) else {
+        return Some(Story { listener, source: None, end: End::Refused(Rejection::Nowhere) });
+    };
+    let source = config.sources.get(*found.to)?;
+    let request = select::Request {
+        method: &asked.method,
+        path: asked.target.path(),
+        query: asked.target.query().unwrap_or_default(),
+        headers: &asked.headers,
+        body: &asked.body,
+        captures: &found.captures,
+        public_url: listener.public_url.as_deref(),
+    };
+    let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked)) {
+        Err(rejection) => End::Refused(rejection),
+        Ok(Some(challenge)) => End::Challenged(challenge),
+        Ok(None) => End::Heard(Box::new(heard(config, *found.to, found.rest, &request)?)),
+    };
+    Some(Story { listener, source: Some(source), end })
+}
+
+fn admitted(config: &Config, source: &Source, asked: &Asked) -> Result<(), Rejection> {
+    let anywhere = Rules { addresses: None, ..source.rules.clone() };
+    let rules = if asked.client.is_some() { &source.rules } else { &anywhere };
+    let client = asked.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let length = Some(asked.body.len() as u64);
+    drop(Admission::new(config.admission).admit(rules, client, &asked.method, length, Timestamp::ZERO)?);
+    Ok(())
+}
+
+/// A handshake is one whether or not the proof is asked for, as is a method that no event comes with.
+fn proven(source: &Source, request: &select::Request<'_>, asked: &Asked) -> Result<Option<Challenge>, Rejection> {
+    let at = asked.proven_at;
+    match (source.built.verifier.verify(request, asked.client, at.unwrap_or(Timestamp::ZERO)), at) {
+        (Ok(Verdict::Challenge(challenge)), _) => Ok(Some(challenge)),
+        (Ok(Verdict::Proven(_)), _) => Ok(None),
+        (Err(error), Some(_)) => Err(error.into()),
+        (Err(error @ (VerifyError::Method | VerifyError::ChallengeToken | VerifyError::ChallengeText)), None) => {
+            Err(error.into())
+        }
+        (Err(_), None) => Ok(None),
+    }
+}
+
+fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Request<'_>) -> Option<Told<'c>> {
+    let source = config.sources.get(place)?;
+    let table = Table::build(source_id(place), &source.name, &rules(&config.routes)).ok()?;
+    let selectors = source.built.selectors.asking(table.questions().clone()).ok()?;
+    let credential = source.built.verifier.credential();
+    let facts = SourceFacts { name: &source.name, rest, credential, dedup: source.dedup };
+    let glimpse = Glimpse::read(&facts, &selectors, request);
+    let tenants = tenant::Table::build(&config.tenants.spec, None, Timestamp::ZERO);
+    let door = tenants.door(&source.name, source.tenancy.named, source.tenancy.manner);
+    let tenant = Tenant::of(&door.parties(&glimpse.tenants));
+    let decided = table.resolve(&Facts::glimpsed(&glimpse, tenant)).rule();
+    let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
+    let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
+    let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
+    let query = Head::query_without(request.query, credential);
+    let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
+    let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
+    let to = to.collect();
+    let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
+    Some(Told { id, passed, route, to, glimpse, door })
+}
+
+fn url(to: &Destination, rest: &str, query: &str) -> Option<String> {
+    let target = to.built.target(rest, query)?;
+    let base = to.plan.url.parse::<Uri>().ok()?;
+    Some(format!("{}://{}{target}", base.scheme_str()?, base.authority()?))
+}
+
+/// A path that a pattern takes, in which every capture is its own name.
+#[must_use]
+pub fn sample(pattern: &Pattern) -> String {
+    let text = pattern.as_str().replace(['{', '}'], "");
+    text.strip_suffix('*').filter(|_| pattern.takes_below()).map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// The host that a request names if it says nothing else.
+#[must_use]
+pub fn usual_host(listener: &Listener, source: Option<&Source>) -> Box<str> {
+    let public = || listener.public_url.as_deref()?.parse::<Uri>().ok()?.host().map(Box::from);
+    source.and_then(|source| source.host.clone()).or_else(public).unwrap_or_else(|| "localhost".into())
+}

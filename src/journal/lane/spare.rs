@@ -1,0 +1,74 @@
+//! What if a piece of a segment cannot be read?
+//!
+//! Promises: what the medium has lost reads as zeros, which no check takes for a record, and everything around it as it
+//! is; a file of which nothing can be read, or that fails for another reason, fails as before.
+//!
+//! Must not know: records, lanes.
+
+use std::io::{self, IoSlice};
+
+use crate::journal::storage::File;
+
+/// What a medium loses at once, as a rule.
+const BLOCK: usize = 4096;
+/// What the system says of a medium: EIO, ENODATA, EBADMSG, EUCLEAN.
+const MEDIUM: [i32; 4] = [5, 61, 74, 117];
+
+/// A file that is read around what the medium has lost.
+#[derive(Debug)]
+pub(crate) struct Sparing<'a>(pub(crate) &'a dyn File);
+
+fn is_lost(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| MEDIUM.contains(&number))
+}
+
+impl Sparing<'_> {
+    /// Reads block by block.
+    fn around(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        // If not even the beginning of the file can be read, it is no single block that is lost.
+        let mut beginning = [0; BLOCK];
+        self.0.read_at(&mut beginning, 0)?;
+        let mut done = 0;
+        while done < into.len() {
+            let at = offset + done as u64;
+            let left = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or(0);
+            let end = into.len().min(done + left);
+            match self.0.read_at(&mut into[done..end], at) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if is_lost(&error) => {
+                    into[done..end].fill(0);
+                    done = end;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl File for Sparing<'_> {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.0.read_at(into, offset) {
+            Err(error) if is_lost(&error) => self.around(into, offset),
+            read => read,
+        }
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        self.0.write_at(pieces, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_length(length)
+    }
+}

@@ -1,0 +1,234 @@
+//! A piece of a segment that cannot be read costs the events in it, and no other.
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::rig::{Rig, START, number_of, plans, record, small};
+use crate::clock::Clock;
+use crate::journal::lane::{READ_AGAIN, READ_TRIES};
+use crate::journal::{File, Guard, Journal, Lane, Memory, Settlement, Storage, Taken, dead_reason};
+
+/// What a read of a stretch of each segment says.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    from: u64,
+    to: u64,
+    number: i32,
+}
+
+/// Files in memory of which a stretch cannot be read.
+#[derive(Clone, Debug, Default)]
+struct Worn {
+    files: Memory,
+    fault: Arc<Mutex<Option<Fault>>>,
+    failed: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct WornFile {
+    file: Arc<dyn File>,
+    disk: Worn,
+    segment: bool,
+}
+
+impl Worn {
+    fn file(&self, name: &str, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(WornFile { file: file?, disk: self.clone(), segment: name.starts_with("log/") }))
+    }
+
+    fn breaks(&self, from: u64, to: u64, number: i32) {
+        *self.fault.lock().unwrap() = Some(Fault { from, to, number });
+    }
+
+    fn heals(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+}
+
+impl Storage for Worn {
+    fn lock(&self) -> io::Result<Box<dyn Guard>> {
+        self.files.lock()
+    }
+
+    fn create_directory(&self, directory: &str) -> io::Result<()> {
+        self.files.create_directory(directory)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.files.list(directory)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.file(name, self.files.open(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.file(name, self.files.create(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.files.remove(name)
+    }
+
+    fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        self.files.sync_directory(directory)
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        self.files.free_space()
+    }
+
+    fn entropy(&self, out: &mut [u8]) -> io::Result<()> {
+        self.files.entropy(out)
+    }
+}
+
+impl File for WornFile {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let end = offset + into.len() as u64;
+        match *self.disk.fault.lock().unwrap() {
+            Some(fault) if self.segment && offset < fault.to && fault.from < end => {
+                self.disk.failed.fetch_add(1, SeqCst);
+                Err(io::Error::from_raw_os_error(fault.number))
+            }
+            _ => self.file.read_at(into, offset),
+        }
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        self.file.write_at(pieces, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.file.set_length(length)
+    }
+}
+
+const EVENTS: u64 = 200;
+
+/// A journal that owes two hundred events of a kilobyte, most of them not at hand.
+fn owing() -> (Worn, Rig) {
+    let (disk, (clock, hand)) = (Worn::default(), Clock::manual(START));
+    let seam: Arc<dyn Storage> = Arc::new(disk.clone());
+    let (journal, writer, report) = Journal::open(seam, small(), clock.clone(), &["source"], &plans()).unwrap();
+    let mut rig = Rig { storage: disk.files.clone(), journal, writer, report, hand, clock };
+    for number in 1..=EVENTS {
+        drop(rig.journal.append_one(record(number, 1000, START)).unwrap());
+    }
+    rig.rest();
+    (disk, rig)
+}
+
+/// Delivers what can be had, waiting as the lane says, for so many rounds; the numbers, and how many reads failed.
+fn deliver(rig: &mut Rig, lane: &Lane, rounds: u32) -> (Vec<u64>, u32) {
+    let (mut numbers, mut failed) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        match lane.next(rig.clock.now()) {
+            Taken::Delivery(delivery) => {
+                numbers.push(number_of(&delivery));
+                lane.settle(delivery, Settlement::Delivered);
+            }
+            Taken::Read(job) => {
+                let done = job.run();
+                failed += u32::from(done.error().is_some());
+                lane.accept(done);
+            }
+            Taken::Idle { until: None } => return (numbers, failed),
+            Taken::Idle { until: Some(until) } => {
+                let wait = until.since(rig.clock.now());
+                assert!(wait <= READ_AGAIN, "{wait:?}");
+                rig.hand.advance(wait.max(Duration::from_millis(1)));
+            }
+        }
+        rig.settle();
+    }
+    (numbers, failed)
+}
+
+#[test]
+fn a_block_that_is_lost_costs_the_events_in_it_after_some_tries() {
+    // EIO, ENODATA, EBADMSG, EUCLEAN.
+    for number in [5, 61, 74, 117] {
+        let (disk, mut rig) = owing();
+        // In each segment of 64 KiB one block.
+        disk.breaks(20_480, 24_576, number);
+        for id in [0, 1] {
+            let lane = rig.journal.lane(id).unwrap();
+            let (delivered, failed) = deliver(&mut rig, &lane, 10_000);
+            let lost: Vec<u64> = (1..=EVENTS).filter(|number| !delivered.contains(number)).collect();
+            let segments = EVENTS * 1_250 / (64 << 10) + 1;
+            assert!((3..=5 * segments).contains(&(lost.len() as u64)), "{lost:?}");
+            assert!(lost.chunk_by(|one, next| one + 1 == *next).all(|run| run.len() <= 5), "{lost:?}");
+            assert!(
+                delivered.is_sorted() && failed >= READ_TRIES && u64::from(failed) <= u64::from(READ_TRIES) * segments
+            );
+            // Each is named among the dead, or counted where not even its envelope can be read.
+            rig.rest();
+            assert_eq!(lane.backlog().owed, 0);
+            let letters = rig.journal.dead(id, 0, 1000).unwrap();
+            assert!(letters.iter().all(|letter| letter.reason == dead_reason::DAMAGED && letter.content.is_none()));
+            assert!(!letters.is_empty() && letters.len() <= lost.len(), "{letters:?}");
+        }
+        assert!(rig.journal.health().damage >= 6, "{:?}", rig.journal.health());
+        disk.heals();
+        let rig = rig_again(rig, &disk);
+        assert_eq!(rig.journal.lane(0).unwrap().backlog().owed, 0, "what was given up is not owed again");
+    }
+}
+
+fn rig_again(rig: Rig, disk: &Worn) -> Rig {
+    let Rig { storage, journal, writer, report: _, hand, clock } = rig;
+    drop((journal, writer));
+    let seam: Arc<dyn Storage> = Arc::new(disk.clone());
+    let (journal, writer, report) = Journal::open(seam, small(), clock.clone(), &["source"], &plans()).unwrap();
+    Rig { storage, journal, writer, report, hand, clock }
+}
+
+#[test]
+fn what_fails_as_a_whole_or_for_another_reason_is_tried_for_ever_and_costs_nothing() {
+    // A disk that is gone; no memory; no such file descriptor; a block, for a reason that may pass.
+    for (from, to, number) in [(0, u64::MAX, 5), (0, u64::MAX, 12), (0, u64::MAX, 9), (20_480, 24_576, 12)] {
+        let (disk, mut rig) = owing();
+        disk.breaks(from, to, number);
+        let lane = rig.journal.lane(0).unwrap();
+        let (some, failed) = deliver(&mut rig, &lane, 400);
+        assert!(failed > 10 * READ_TRIES, "{from} {number}: {failed}");
+        assert_eq!(lane.backlog().owed + some.len() as u64, EVENTS);
+        assert_eq!(rig.journal.health().damage, 0);
+        disk.heals();
+        let (rest, _) = deliver(&mut rig, &lane, 10_000);
+        assert_eq!([some, rest].concat(), (1..=EVENTS).collect::<Vec<u64>>(), "{from} {number}");
+        assert!(disk.failed.load(SeqCst) > 0);
+    }
+}
+
+#[test]
+fn a_failure_that_passes_costs_nothing() {
+    let (disk, mut rig) = owing();
+    let lane = rig.journal.lane(0).unwrap();
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        disk.breaks(0, u64::MAX, 5);
+        let (none, failed) = deliver(&mut rig, &lane, READ_TRIES);
+        all.extend(none);
+        assert!(failed < READ_TRIES);
+        disk.heals();
+        all.extend(deliver(&mut rig, &lane, 20).0);
+    }
+    all.extend(deliver(&mut rig, &lane, 10_000).0);
+    assert_eq!(all, (1..=EVENTS).collect::<Vec<u64>>());
+}
