@@ -197,7 +197,9 @@ fn the_control_socket_is_its_owners_alone_and_outlives_a_crash() {
     assert_eq!(found.mode() & 0o777, 0o600);
     assert!(command(&estate, "/-/quit").starts_with("HTTP/1.1 404"));
     let nothing = "nothing changed (configuration 2 is in force)\n";
-    assert_eq!(reload(&estate), (0, nothing.to_owned()));
+    // Dangers may follow: some are the machine's own.
+    let (status, told) = reload(&estate);
+    assert!(status == 0 && told.starts_with(nothing), "{told}");
     let other = configuration(&one.url(), &two.url()).replace("\"journal\"", "\"another-journal\"");
     estate.write("other.toml", other.as_bytes());
     let serve = ["serve", "-c", estate.path("other.toml").to_str().unwrap()].map(str::to_owned);
@@ -208,7 +210,7 @@ fn the_control_socket_is_its_owners_alone_and_outlives_a_crash() {
     assert!(socket.exists(), "nobody was there to remove it");
     assert_eq!(reload(&estate).0, 1);
     let house = House::start(&estate);
-    assert_eq!(reload(&estate), (0, nothing.to_owned()));
+    assert!(reload(&estate).1.starts_with(nothing));
     let (status, log) = house.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(!socket.exists());

@@ -2,6 +2,7 @@
 //! which an address may be moved.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -157,7 +158,7 @@ fn a_socket_that_no_listener_wants_ends_the_start() {
 }
 
 #[test]
-fn a_supervisor_hears_ready_alive_and_stopping() {
+fn a_supervisor_hears_ready_reloading_alive_and_stopping() {
     let estate = Estate::new(&two_destinations("http://127.0.0.1:9/", "http://127.0.0.1:9/"));
     let path = estate.path("notify");
     let supervisor = UnixDatagram::bind(&path).unwrap();
@@ -172,14 +173,23 @@ fn a_supervisor_hears_ready_alive_and_stopping() {
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     };
     let house = House::started_by(command);
+    let heard_of = || (0..1_000).map(|_| heard()).find(|said| said != "WATCHDOG=1").unwrap();
     assert!(heard().starts_with("READY=1\nSTATUS="));
+    // What came of it makes no difference: a configuration with a problem leaves the one in force.
+    for configuration in ["format = 1\nno-such-key = 1\n", &fs::read_to_string(estate.path("porteiro.toml")).unwrap()] {
+        fs::write(estate.path("porteiro.toml"), configuration).unwrap();
+        house.signal(rustix::process::Signal::HUP);
+        let reloading = heard_of();
+        assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+        assert!(heard_of().starts_with("READY=1\nSTATUS="));
+    }
     let since = Instant::now();
     for _ in 0..5 {
         assert_eq!(heard(), "WATCHDOG=1");
     }
     assert!(since.elapsed() > Duration::from_millis(300), "once every 100 ms is enough");
     house.signal(rustix::process::Signal::TERM);
-    let stopping = (0..1_000).map(|_| heard()).find(|said| said != "WATCHDOG=1").unwrap();
+    let stopping = heard_of();
     assert!(stopping.starts_with("STOPPING=1\nSTATUS="), "{stopping}");
     assert_eq!(house.wait().0.code(), Some(0));
 }
