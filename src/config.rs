@@ -275,7 +275,11 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         let (known, destinations) = (list(&said_sources), list(&said_destinations));
         routes::build(building, file, &routes::House { sources: &known, built: &sources, destinations: &destinations })
     };
+    let problems = building.problems.count();
     let tenants = tenants::build(building, file, &sources, &destinations);
+    if building.problems.count() == problems {
+        routes::check_tenants(building, &file.route, &tenants);
+    }
     let shutdown = Duration::from_secs(1)..=Duration::from_secs(3600);
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };

@@ -7,7 +7,9 @@
 
 mod compare;
 mod when;
+mod whose;
 
+pub(crate) use self::whose::check as check_tenants;
 use super::build::Building;
 use super::names;
 use super::problem::Span;

@@ -9,19 +9,22 @@
 //!
 //! Must not know: how a delivery is made, what its schedule is.
 
+mod failing;
 mod outcome;
 mod owed;
 mod read;
 mod spare;
 mod state;
 
+pub(crate) use failing::Failing;
+#[cfg(test)]
+pub(crate) use failing::{READ_AGAIN, READ_TRIES};
 pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FAILED_WAITING_MAX, Failed, Outcomes};
 pub(crate) use owed::{Owed, Slot, SlotBounds};
-pub(crate) use read::{Missing, events};
+pub(crate) use read::{Found, Missing, events, events_in};
 pub use read::{ReadDone, ReadJob};
+pub(crate) use spare::Sparing;
 pub(crate) use state::{Cell, State};
-#[cfg(test)]
-pub(crate) use state::{READ_AGAIN, READ_TRIES};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -14,6 +14,7 @@ mod configure;
 mod erase;
 mod expire;
 mod outcomes;
+mod reading;
 mod roll;
 mod space;
 
@@ -28,7 +29,7 @@ use super::ConfigureError;
 use super::dead::Graves;
 use super::frame::Seal;
 use super::inbox::{Item, Plan};
-use super::lane::Dying;
+use super::lane::{Dying, Failing};
 use super::release::Done;
 use super::repeats::Repeats;
 use super::segment::{End, Identity};
@@ -120,6 +121,7 @@ pub(crate) struct House {
     pub(crate) erase_pause: Option<Timestamp>,
     /// When each lane's oldest event is to be looked at again.
     pub(crate) age_due: Vec<Timestamp>,
+    pub(crate) failing: Failing,
     pub(crate) survey_due: Timestamp,
     pub(crate) retire_due: Timestamp,
     pub(crate) free: u64,

@@ -102,7 +102,7 @@ pub(crate) fn events(segment: &Segment, wants: &[u64], piece: u32) -> io::Result
 }
 
 /// The same, with the segment's file seen in another way.
-fn events_in(file: &dyn File, segment: &Segment, wants: &[u64], piece: u32) -> io::Result<Found> {
+pub(crate) fn events_in(file: &dyn File, segment: &Segment, wants: &[u64], piece: u32) -> io::Result<Found> {
     let mut found = Found::default();
     let Some(first) = wants.first() else { return Ok(found) };
     let from = segment.place(*first);

@@ -14,6 +14,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use roaring::RoaringTreemap;
 
+use super::failing::{Failing, READ_AGAIN};
 use super::outcome::{Dead, Dying, Outcomes};
 use super::owed::{Candidate, Owed, Slot};
 use super::read::{Missing, ReadDone, ReadJob};
@@ -87,10 +88,6 @@ impl Cell {
 
 /// When a lane whose failures are not on disk yet is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// After a read that failed, the lane waits this long.
-pub(crate) const READ_AGAIN: Duration = Duration::from_secs(1);
-/// After so many reads of a segment that failed one after the other, what the medium has lost of it is given up.
-pub(crate) const READ_TRIES: u32 = 5;
 /// How many owed sequences one read asks for.
 const WANTS: usize = 256;
 
@@ -127,8 +124,7 @@ pub(crate) struct State {
     reading_live: bool,
     reading_late: bool,
     blocked: Option<Timestamp>,
-    /// The segment whose reads fail, and how often they did, one after the other.
-    failing: (u64, u32),
+    failing: Failing,
     turn: u32,
 }
 
@@ -251,20 +247,8 @@ impl State {
     }
 
     fn job(&self, shared: &Shared, late: bool, segment: Segment, wants: Vec<u64>) -> ReadJob {
-        let sparing = self.failing.0 == segment.number && self.failing.1 >= READ_TRIES;
+        let sparing = self.failing.is_worn(segment.number);
         ReadJob { late, segment, wants, piece: shared.options.read_bytes, sparing }
-    }
-
-    /// Counts reads of a segment that fail one after the other. Once there were enough of them that stays so, as long as
-    /// no other segment fails: what was lost does not come back.
-    fn note_read(&mut self, segment: u64, failed: bool) {
-        let (failing, times) = self.failing;
-        self.failing = match failed {
-            true if failing == segment => (segment, times.saturating_add(1)),
-            true => (segment, 1),
-            false if failing == segment && times < READ_TRIES => (segment, 0),
-            false => self.failing,
-        };
     }
 
     fn at_hand(&mut self, shared: &Shared, seq: u64) -> Option<Stored> {
@@ -284,14 +268,16 @@ impl State {
         }
         self.changed = true;
         let now = shared.clock.now();
-        self.note_read(done.segment, done.found.is_err());
         let Ok(found) = done.found else {
+            let oldest = shared.index().segments.front().map_or(0, |oldest| oldest.number);
+            self.failing.failed(done.segment, oldest, now);
             self.blocked = Some(now.plus(READ_AGAIN));
             if let Some(metrics) = &shared.options.metrics {
                 metrics.read_failures.inc();
             }
             return false;
         };
+        self.failing.succeeded(done.segment);
         if let Some(segment) = shared.index().by_number(done.segment) {
             for (seq, at) in found.places {
                 segment.learn(seq, at);

@@ -232,3 +232,88 @@ fn a_failure_that_passes_costs_nothing() {
     all.extend(deliver(&mut rig, &lane, 10_000).0);
     assert_eq!(all, (1..=EVENTS).collect::<Vec<u64>>());
 }
+
+/// A second goes by so many times.
+fn idle(rig: &mut Rig, seconds: u32) {
+    for _ in 0..seconds {
+        rig.hand.advance(Duration::from_secs(1));
+        rig.settle();
+    }
+}
+
+/// What a stretch that is lost in each segment may have cost.
+fn few(lost: u64) -> bool {
+    (3..=5 * (EVENTS * 1_250 / (64 << 10) + 1)).contains(&lost)
+}
+
+#[test]
+fn a_backlog_is_given_up_at_its_age_whatever_of_it_can_be_read() {
+    let (disk, mut rig) = owing();
+    disk.breaks(20_480, 24_576, 5);
+    rig.hand.advance(Duration::from_secs(73 * 3600));
+    idle(&mut rig, READ_TRIES);
+    let two = rig.journal.lane(1).unwrap();
+    assert!(two.backlog().owed > EVENTS / 2, "a failure may pass");
+    idle(&mut rig, 40 * READ_TRIES);
+    assert_eq!(two.backlog().owed, 0);
+    let one = rig.journal.lane(0).unwrap().backlog().owed;
+    assert!(few(EVENTS - one), "what is lost is lost to each, and what is not stays owed to the essential one: {one}");
+    let letters = rig.journal.dead(1, 0, 1000).unwrap();
+    assert_eq!(letters.iter().filter(|letter| letter.reason == dead_reason::AGE).count() as u64, one);
+}
+
+#[test]
+fn what_a_worn_segment_still_owes_is_carried_forward_and_the_segment_goes() {
+    for passes in [false, true] {
+        let (disk, mut rig) = owing();
+        let owed = |number: u64| number.is_multiple_of(8);
+        let lanes = [0, 1].map(|id| rig.journal.lane(id).unwrap());
+        for lane in &lanes {
+            let until = rig.clock.now().plus(Duration::from_secs(30 * 3600));
+            while let Some(delivery) = rig.take(lane) {
+                let settlement = match owed(number_of(&delivery)) {
+                    true => Settlement::Hold { at: until },
+                    false => Settlement::Delivered,
+                };
+                lane.settle(delivery, settlement);
+                rig.settle();
+            }
+        }
+        rig.rest();
+        let segments = |rig: &Rig| -> Vec<String> {
+            let mut names = rig.storage.list("log").unwrap();
+            names.retain(|name| name.ends_with(".seg"));
+            names.sort_unstable();
+            names
+        };
+        let before = segments(&rig);
+        disk.breaks(20_480, 24_576, 5);
+        rig.hand.advance(Duration::from_secs(25 * 3600));
+        // Room is made where it is needed.
+        let mut more = EVENTS;
+        let mut fill = |rig: &mut Rig, seconds: u32| {
+            for _ in 0..seconds {
+                for _ in 0..40 {
+                    more += 1;
+                    drop(rig.append(more, 1000).unwrap());
+                }
+                idle(rig, 1);
+            }
+        };
+        fill(&mut rig, READ_TRIES - 1);
+        assert!(segments(&rig).contains(&before[0]), "a failure may pass");
+        if passes {
+            disk.heals();
+        }
+        fill(&mut rig, 2 * READ_TRIES);
+        assert!(!segments(&rig).contains(&before[0]), "{before:?}");
+        rig.hand.advance(Duration::from_secs(6 * 3600));
+        for lane in &lanes {
+            let mut numbers = deliver(&mut rig, lane, 10_000).0;
+            numbers.retain(|number| *number <= EVENTS);
+            let lost = (1..=EVENTS).filter(|number| owed(*number) && !numbers.contains(number)).count();
+            assert!(if passes { lost == 0 } else { (1..=5).contains(&lost) }, "{lost} are lost: {numbers:?}");
+            assert!(numbers.iter().all(|number| owed(*number)), "{numbers:?}");
+        }
+    }
+}

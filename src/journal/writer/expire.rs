@@ -6,7 +6,7 @@ use super::Writer;
 use crate::clock::Timestamp;
 use crate::journal::event::{Death, Stored};
 use crate::journal::index::Segment;
-use crate::journal::lane::{Dying, dead_reason, events};
+use crate::journal::lane::{Dying, dead_reason};
 
 /// Events looked at in one piece.
 const WANTS: usize = 64;
@@ -88,7 +88,7 @@ impl Writer {
     ) -> bool {
         let Some(cell) = self.shared.known().lane(lane).cloned() else { return false };
         let wants = cell.state().owed.oldest_until(segment.last_seq, WANTS);
-        let Ok(found) = events(segment, &wants, PIECE) else { return false };
+        let Some(found) = self.find(segment, &wants, PIECE, now) else { return false };
         let mut any = false;
         for missing in &found.missing {
             any |= self.lose(missing, now);

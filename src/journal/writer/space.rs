@@ -16,7 +16,7 @@ use super::chores::Job;
 use crate::clock::Timestamp;
 use crate::journal::event::{Owing, Stored, Sums};
 use crate::journal::index::Segment;
-use crate::journal::lane::{dead_reason, events};
+use crate::journal::lane::dead_reason;
 use crate::journal::record::Target;
 use crate::journal::segment::{LOG, log_name, unclean_name};
 
@@ -121,7 +121,7 @@ impl Writer {
         if old && settled {
             return self.may_go(&oldest, now) && self.recycle(&oldest, now);
         }
-        if old && self.owed_share(&oldest) <= 4 && !self.busy(now) && self.carry(&oldest, now) {
+        if old && self.owed_share(&oldest) <= 4 && !self.busy(now) && self.carry(&oldest, now) == Some(true) {
             return true;
         }
         if self.create(now) {
@@ -133,8 +133,13 @@ impl Writer {
         if self.busy(now) {
             return false;
         }
-        if self.history() >= 2 * self.shared.options.segment_size && self.carry(&oldest, now) {
-            return true;
+        if self.history() >= 2 * self.shared.options.segment_size {
+            match self.carry(&oldest, now) {
+                Some(true) => return true,
+                Some(false) => {}
+                // Not done, but nothing else is to be given up for it.
+                None => return false,
+            }
         }
         self.give_up_backlog(now)
     }
@@ -265,7 +270,8 @@ impl Writer {
     }
 
     /// Carries some of what the segment still owes to the end of the log: same event, only the targets that are owed.
-    fn carry(&mut self, segment: &Segment, now: Timestamp) -> bool {
+    /// Whether there was any; `None` if it cannot be read now.
+    fn carry(&mut self, segment: &Segment, now: Timestamp) -> Option<bool> {
         let mut wants = BTreeSet::new();
         for cell in &self.shared.known().lanes {
             let state = cell.state();
@@ -274,11 +280,7 @@ impl Writer {
             wants.extend(owed.take_while(|seq| *seq <= segment.last_seq).take(CARRIED));
         }
         let wants: Vec<u64> = wants.into_iter().take(CARRIED).collect();
-        let Ok(found) = events(segment, &wants, PIECE) else {
-            // Not done, but nothing else is to be given up for it.
-            self.house.spare_pause = Some(now.plus(Duration::from_secs(1)));
-            return true;
-        };
+        let found = self.find(segment, &wants, PIECE, now)?;
         let mut any = false;
         for missing in &found.missing {
             any |= self.lose(missing, now);
@@ -286,7 +288,7 @@ impl Writer {
         for stored in found.events {
             any |= self.carry_one(stored);
         }
-        any
+        Some(any)
     }
 
     fn carry_one(&mut self, mut stored: Stored) -> bool {
