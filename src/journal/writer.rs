@@ -1,7 +1,7 @@
 //! Who writes?
 //!
 //! One thread. A round takes what is queued, writes it in one piece, syncs once, and publishes the batch; between batches
-//! it keeps house: spares, checkpoints, letters, carrying forward, expiry.
+//! it keeps house: spares, checkpoints, letters, carrying forward, expiry. In a rush it lets records gather (at most 0.4 ms).
 //!
 //! Promises: nothing is published before a sync that covers it returned; after a failed sync nothing is written to that
 //! segment any more; after a second one in a row nothing at all.
@@ -13,6 +13,7 @@ mod chores;
 mod configure;
 mod erase;
 mod expire;
+mod gather;
 mod outcomes;
 mod reading;
 mod roll;
@@ -24,6 +25,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::ConfigureError;
 use super::dead::Graves;
@@ -128,6 +130,8 @@ pub(crate) struct House {
     /// Nothing is free, but something can be given up.
     pub(crate) hope: bool,
     pub(crate) disk_free: u64,
+    /// The last batch was a crowd: records gather for so long before the next one.
+    pub(crate) gather: Option<Duration>,
     /// A batch was written: a chore has its turn.
     pub(crate) chore_turn: bool,
     #[cfg(test)]
@@ -193,7 +197,7 @@ impl Writer {
         self.house.helper = Some(chores::Helper::start(Arc::clone(&self.storage), Arc::clone(&self.shared))?);
         loop {
             match self.step() {
-                Step::Worked => {}
+                Step::Worked => gather::pass(self.house.gather.take()),
                 Step::Idle { until } => self.wait(until),
                 Step::Closed => return Ok(()),
                 Step::Fatal(error) => return Err(error),
@@ -213,7 +217,7 @@ impl Writer {
         let quiet = inbox.items.is_empty() && !asked && !inbox.closed && !helped;
         if quiet && !(long && self.shared.has_outcomes()) {
             inbox.asleep = true;
-            let sleep = until.since(now).max(std::time::Duration::from_millis(1));
+            let sleep = until.since(now).max(Duration::from_millis(1));
             let woken = self.shared.wake.wait_timeout(inbox, sleep);
             let (mut inbox, _) = woken.unwrap_or_else(std::sync::PoisonError::into_inner);
             inbox.asleep = false;
@@ -310,8 +314,7 @@ impl Writer {
         let house = &self.house;
         let options = &self.shared.options;
         let quiet = now.since(house.last_batch) > options.mark_delay + options.mark_delay;
-        let idle =
-            now.plus(if quiet && !house.hope { std::time::Duration::from_secs(1) } else { options.outcome_delay });
+        let idle = now.plus(if quiet && !house.hope { Duration::from_secs(1) } else { options.outcome_delay });
         let checkpoint = house.dirty.then_some(house.checkpoint_due);
         let dues = [house.mark_due, house.outcome_due.filter(|_| self.shared.has_outcomes()), checkpoint];
         dues.into_iter().flatten().fold(idle, Timestamp::min).max(now)

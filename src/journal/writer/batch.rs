@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::Writer;
 use super::outcomes::Written;
+use super::{Writer, gather};
 use crate::clock::Timestamp;
 use crate::journal::frame::{self, Builder, Kind};
 use crate::journal::inbox::Item;
@@ -52,6 +52,7 @@ impl Writer {
         match self.write(&mut written, &chosen) {
             Ok(bytes) => {
                 self.house.failures = 0;
+                self.house.gather = gather::wait(chosen.items.len(), begun.elapsed());
                 self.count(&chosen, bytes, begun);
                 self.publish(&chosen, bytes, now);
                 self.written(&written);
