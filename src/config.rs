@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod addresses;
+mod answers;
 mod besides;
 mod build;
 pub mod ceiling;

@@ -13,6 +13,7 @@ pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader};
 use crate::tenant::Mode;
+use crate::verify::Format;
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -56,6 +57,13 @@ impl Word for Ack {
             );
         }
         choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
+    }
+}
+
+impl Word for Format {
+    const FORM: &'static str = "`empty`, `text`, `json` or `xml`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("empty", Self::Empty), ("text", Self::Text), ("json", Self::Json), ("xml", Self::Xml)])
     }
 }
 

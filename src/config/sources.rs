@@ -15,6 +15,7 @@ use crate::event::Dedup;
 use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Router};
 
 use super::addresses::{self, Addresses};
+use super::answers;
 use super::besides::Shown;
 use super::build::Building;
 use super::listeners::Listener;
@@ -93,6 +94,7 @@ pub(crate) fn build(
         let rules_and_body = limits(building, raw, segment, in_flight, BESIDE_HEAD + head as u64);
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
+        let proof = proof.map(|(built, shown)| (answers::over(building, raw, built), shown));
         loud(building, name, raw);
         let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));

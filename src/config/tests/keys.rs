@@ -326,6 +326,7 @@ url = "http://10.0.0.12/hooks/*"
     let (one, other) = (&said.sources[0], &least.sources[0]);
     assert_eq!((&one.name, one.ack, one.dedup, one.body), (&other.name, other.ack, other.dedup, other.body));
     assert_eq!((one.rules.body_max, &one.rules.addresses), (other.rules.body_max, &other.rules.addresses));
+    assert_eq!(one.built.answers, other.built.answers);
     assert_eq!(one.tenancy.manner, other.tenancy.manner);
     let (spec, without) = (&said.tenants.spec, &least.tenants.spec);
     assert_eq!((spec.unknown_max, spec.labels), (without.unknown_max, without.labels));
