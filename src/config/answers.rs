@@ -19,6 +19,8 @@ use crate::verify::Format;
 const BODY_MAX: usize = 4 << 10;
 /// What every provider takes for success.
 const SUCCESS: RangeInclusive<u16> = 200..=299;
+/// What may be said where a destination's own answer comes too late.
+const LATE: RangeInclusive<u16> = 200..=599;
 /// What tells a caller that the request is at fault.
 const REJECT: RangeInclusive<u16> = 400..=499;
 
@@ -27,7 +29,10 @@ pub(crate) fn over(building: &mut Building<'_>, said: &raw::Source, built: Built
     let provider = built.answers;
     let success = answer(building, said.success.as_ref(), &provider.success, SUCCESS);
     let reject = answer(building, said.reject.as_ref(), &provider.reject, REJECT);
-    Built { answers: Answers { success, reject, ..provider }, ..built }
+    // A file that says nothing of late answers says its success.
+    let late = if provider.late == provider.success { &success } else { &provider.late };
+    let late = answer(building, said.late.as_ref(), late, LATE);
+    Built { answers: Answers { success, reject, late }, ..built }
 }
 
 fn answer(

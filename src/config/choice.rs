@@ -1,7 +1,6 @@
 //! Which of a few words was meant?
 //!
-//! Promises: a word that is none of the choices is refused with the choices and the nearest of them; a choice that a
-//! later version will have is refused as that.
+//! Promises: a word that is none of the choices is refused with the choices and the nearest of them.
 //!
 //! Must not know: what the choices lead to.
 
@@ -11,7 +10,7 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader};
+use crate::snapshot::HopHeader;
 use crate::tenant::Mode;
 use crate::verify::Format;
 
@@ -45,18 +44,6 @@ impl Word for LogLevel {
             ("trace", Self::Trace),
         ];
         choose(text, &levels)
-    }
-}
-
-impl Word for Ack {
-    const FORM: &'static str = "`durable` or `buffered`";
-    fn read(text: &str) -> Result<Self, String> {
-        if text == "delivered" {
-            return Err(
-                "`delivered` comes in a later version; the choices of this one are `durable` and `buffered`".into()
-            );
-        }
-        choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
     }
 }
 

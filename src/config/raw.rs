@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::ack::AckSaid;
 use super::choice::{LogFormat, LogLevel, Metered};
 use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader};
+use crate::snapshot::HopHeader;
 use crate::tenant::Mode;
 use crate::verify::Format;
 
@@ -198,9 +199,10 @@ pub(crate) struct Source {
     pub(crate) values: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
     pub(crate) proof: Option<At<Proof>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
-    pub(crate) ack: Option<Said<Ack>>,
+    pub(crate) ack: Option<At<AckSaid>>,
     pub(crate) success: Option<At<Answer>>,
     pub(crate) reject: Option<At<Answer>>,
+    pub(crate) late: Option<At<Answer>>,
     pub(crate) dedup: Option<At<bool>>,
     pub(crate) expect_every: Option<Said<Duration>>,
     pub(crate) over: Option<Said<Mode>>,

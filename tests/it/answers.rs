@@ -1,5 +1,7 @@
 //! What the provider hears, and when: answers of the source's own, before the disk has it, and a destination's.
 
+mod delivered;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
