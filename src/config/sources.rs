@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use crate::admission::Rules;
 use crate::event::Dedup;
-use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Router};
+use crate::snapshot::{BodyLimits, Entry, Pattern, Router};
 
+use super::ack::{self, Ack};
 use super::addresses::{self, Addresses};
+use super::answers;
 use super::besides::Shown;
 use super::build::Building;
 use super::listeners::Listener;
@@ -93,7 +95,8 @@ pub(crate) fn build(
         let rules_and_body = limits(building, raw, segment, in_flight, BESIDE_HEAD + head as u64);
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
-        loud(building, name, raw);
+        let proof = proof.map(|(built, shown)| (answers::over(building, raw, built), shown));
+        ack::loud(building, name.get_ref(), raw.ack.as_ref());
         let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
         let (Some(path), Some((proof, shown))) = (path, proof) else { continue };
@@ -104,6 +107,7 @@ pub(crate) fn build(
         // Who is not on the list that proves callers is turned away before anything is read.
         let list = addresses.as_ref().or(shown.addresses.as_ref());
         rules.addresses = list.map(|list| list.ranges.clone());
+        let ack = ack::build(building, raw.ack.as_ref(), &proof.facts);
         let tenancy = tenancy(building, name.get_ref(), raw.over.as_ref(), &proof);
         let source = Source {
             name: name.get_ref().as_str().into(),
@@ -116,7 +120,7 @@ pub(crate) fn build(
             rules,
             addresses,
             body,
-            ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
+            ack,
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
             tenancy,
@@ -336,17 +340,6 @@ fn unreached<'a>(
                 .note("only this machine reaches that listener, and its address is not on the list")
                 .help("if something on this machine forwards to it, name it: trusted-hops = [\"127.0.0.1\"]");
         }
-    }
-}
-
-/// Names what is unsafe about a source, before its provider has a say.
-fn loud(building: &mut Building<'_>, name: &toml::Spanned<String>, raw: &raw::Source) {
-    if let Some(said) = raw.ack.as_ref().filter(|said| said.value == Ack::Buffered) {
-        building
-            .danger(&said.span, format!("source `{}` acknowledges before its events are on disk", name.get_ref()))
-            .note(
-                "a crash may lose what was acknowledged and not yet synced; it is written and delivered like any other",
-            );
     }
 }
 

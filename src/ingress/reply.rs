@@ -10,13 +10,14 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::body::Fault;
 use super::head::Malformed;
 use crate::admission::Refusal;
+use crate::callers::Answer;
 use crate::dedup::Earlier;
 use crate::journal::{Receipt, Refused, Void};
 use crate::route::Resolved;
@@ -32,17 +33,31 @@ pub enum Accepted {
     Queued(Receipt),
     /// Its events were stored before.
     Before(Earlier),
+    /// Its event is held, and a destination answered this.
+    Answered(Held, Answer),
+    /// Its event is held, and no destination's answer could be passed back.
+    Late(Held),
     /// It was a handshake.
     Challenged(Challenge),
     /// A rule says that nothing of it is to be stored.
     Discarded(Discard),
 }
 
+/// Proof that the journal has a request's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It took them now.
+    Now(Receipt),
+    /// It took them before.
+    Before(Earlier),
+}
+
 impl Accepted {
-    pub(super) const fn stored(receipt: Receipt, ack: Ack) -> Self {
-        match ack {
-            Ack::Durable => Self::Stored(receipt),
-            Ack::Buffered => Self::Queued(receipt),
+    pub(super) const fn held(held: Held, ack: &Ack) -> Self {
+        match (held, ack) {
+            (Held::Now(receipt), Ack::Durable | Ack::Delivered(_)) => Self::Stored(receipt),
+            (Held::Now(receipt), Ack::Buffered) => Self::Queued(receipt),
+            (Held::Before(earlier), _) => Self::Before(earlier),
         }
     }
 }
@@ -224,7 +239,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 29] = [
+const OWN: [&str; 31] = [
     "stored",
     "queued",
     "repeat",
@@ -254,6 +269,8 @@ const OWN: [&str; 29] = [
     "closing",
     "crowded",
     "over_rate",
+    "passed",
+    "late",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -278,6 +295,8 @@ pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
         Ok(Accepted::Before(_)) => 2,
         Ok(Accepted::Challenged(_)) => 3,
         Ok(Accepted::Discarded(_)) => 4,
+        Ok(Accepted::Answered(..)) => 29,
+        Ok(Accepted::Late(_)) => 30,
         Err(rejection) => rejection.place(),
     }
 }
@@ -295,10 +314,16 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
         Accepted::Stored(Receipt { .. })
         | Accepted::Queued(Receipt { .. })
         | Accepted::Before(Earlier { .. })
+        | Accepted::Late(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }))
         | Accepted::Discarded(Discard(())) => {
+            // What was answered the first time is not kept: to a repeat the destination's answer comes too late.
+            let late = matches!(accepted, Accepted::Late(_) | Accepted::Before(_));
+            let late = late && source.is_some_and(|source| matches!(source.ack, Ack::Delivered(_)));
             let plain = || Response::new(Full::default());
-            return source.map_or_else(plain, |source| fixed(&source.replies.success));
+            let of = |source: &Source| fixed(if late { &source.replies.late } else { &source.replies.success });
+            return source.map_or_else(plain, of);
         }
+        Accepted::Answered(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }), answer) => return passed(answer),
         Accepted::Challenged(challenge) => challenge,
     };
     let content_type = challenge.content_type().map(HeaderValue::from_static);
@@ -306,6 +331,17 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
     let mut response = fixed(&Reply { status, content_type, body: challenge.body().clone() });
     for (name, value) in challenge.headers() {
         response.headers_mut().append(name, value.clone());
+    }
+    response
+}
+
+/// A destination's own answer.
+fn passed(answer: Answer) -> Response<Full<Bytes>> {
+    let Answer { status, content_type, content_encoding, body } = answer;
+    let coding = content_encoding.filter(|_| !body.is_empty());
+    let mut response = fixed(&Reply { status, content_type, body });
+    if let Some(coding) = coding {
+        response.headers_mut().insert(CONTENT_ENCODING, coding);
     }
     response
 }

@@ -37,6 +37,11 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "trusted-hops = [\"10.0.0.7\"]\n[journal]", 96),
         ("format = 1", "format = 1\n[tenants]\nrate = \"1/s\"\nunknown = 7000", 7000 * 160),
         ("format = 1", "format = 1\n[tenant.a]\nkeys = { github = [\"1\", \"2\", \"3\"] }", 640 + 2 * 192),
+        (
+            "path =",
+            "ack = { delivered = { destination = \"crm\", callers = 100 } }\npath =",
+            (100 + 3 * 8) * (65 << 10),
+        ),
     ] {
         let terms = ceiling::memory(&build(&WELL.replace(from, to)));
         let (total, said) = (ceiling::total(&terms), least + rounded(grown));
