@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod log;
 mod reload;
+mod send;
 pub mod sink;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -75,6 +76,12 @@ enum Command {
     /// has problems, the one in force stays: all of them are printed, and it ends with 78. SIGHUP does the same, and tells
     /// the log. Certificates, secrets and lists are taken in by themselves when their files change.
     Reload(Reload),
+    /// Make up a request of a provider, sign it, and send it to a source
+    ///
+    /// Signs with the configuration's own secrets any body, or a sample of the provider's shape, and sends it to the
+    /// source's listener on this machine or elsewhere. Prints the answer and why it was refused; ends with 0 only for 2xx.
+    /// With --dry-run it prints a line for a shell instead, in which no secret stands.
+    Send(Box<send::Send>),
     /// Print the version
     Version(Version),
     /// Receive webhooks and print them, for trying things out
@@ -238,6 +245,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check(&arguments, &mut out),
         Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Reload(arguments) => reload(&arguments, &mut out),
+        Command::Send(arguments) => send::run(&arguments, &mut out),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);

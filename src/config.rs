@@ -38,6 +38,7 @@ mod store;
 mod tenants;
 mod text;
 mod units;
+mod whereabouts;
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use sources::Source;
 pub use store::Store;
 pub use tenants::{Tenancy, Tenants};
 pub use units::{Rate, show_size, show_time};
+pub use whereabouts::Hidden;
 
 use build::Building;
 use inventory::Asked;
