@@ -82,6 +82,8 @@ enum Command {
     /// source's listener on this machine or elsewhere. Prints the answer and why it was refused; ends with 0 only for 2xx.
     /// With --dry-run it prints a line for a shell instead, in which no secret stands.
     Send(Box<send::Send>),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print the version
     Version(Version),
     /// Receive webhooks and print them, for trying things out
@@ -246,6 +248,7 @@ pub fn main() -> ExitCode {
         Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Reload(arguments) => reload(&arguments, &mut out),
         Command::Send(arguments) => send::run(&arguments, &mut out),
+        Command::Schema => writeln!(out, "{:#}", config::schema::schema()).map_err(Failure::Print),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);

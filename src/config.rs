@@ -32,6 +32,7 @@ mod raw;
 pub mod rehearsal;
 mod routes;
 mod said;
+pub mod schema;
 mod secrets;
 mod sources;
 mod store;
