@@ -21,6 +21,7 @@ mod choice;
 mod control;
 mod cross;
 mod destinations;
+pub mod effective;
 mod inventory;
 mod listeners;
 mod machine;
@@ -375,6 +376,12 @@ pub fn size_of(text: &str) -> Result<u64, String> {
 /// What is allowed.
 pub fn rate_of(text: &str) -> Result<Rate, String> {
     units::rate(text)
+}
+
+/// What a reload would change in a house that was started with `before`, and runs with it.
+#[must_use]
+pub fn changes(before: &Config, after: &Config) -> Changes {
+    Changes::between(&before.inventory, &before.inventory, &after.inventory)
 }
 
 /// Any text is a configuration or a report, and never a panic. For fuzzing.

@@ -154,6 +154,12 @@ fn named(
 /// A list in a file of the operator's.
 fn own(building: &mut Building<'_>, said: &At<String>, prefixes: &mut Vec<IpNet>, lists: &mut Vec<AddressList>) {
     let path = building.outside.path(&said.value);
+    if building.outside.lacks(&said.value) {
+        // A list that is not here has addresses; these are nobody's (RFC 5737).
+        prefixes.push(IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 0, 2, 0), 24)));
+        lists.push(AddressList { name: said.value.as_str().into(), file: Some(path), prefixes: 1, date: None });
+        return;
+    }
     let text = match own_text(&path) {
         Ok(text) => text,
         Err(fault) => {

@@ -11,6 +11,7 @@ mod support;
 mod bound;
 mod budget;
 mod ceiling;
+mod check;
 mod crash;
 mod drain;
 mod faces;
