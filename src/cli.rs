@@ -11,6 +11,7 @@ pub mod demo;
 mod files;
 mod explain;
 mod health;
+mod init;
 mod log;
 mod reload;
 mod send;
@@ -78,6 +79,12 @@ enum Command {
     /// has problems, the one in force stays: all of them are printed, and it ends with 78. SIGHUP does the same, and tells
     /// the log. Certificates, secrets and lists are taken in by themselves when their files change.
     Reload(Reload),
+    /// Write a first configuration for one provider
+    ///
+    /// Writes a commented configuration and the secrets it needs, and prints the URL to paste at the provider, where, and
+    /// what to type next. Secrets that only the provider can give get an empty file, and a word on where to get them.
+    /// Overwrites nothing.
+    Init(Box<init::Init>),
     /// Make up a request of a provider, sign it, and send it to a source
     ///
     /// Signs with the configuration's own secrets any body, or a sample of the provider's shape, and sends it to the
@@ -232,6 +239,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Reload(arguments) => reload(&arguments, &mut out),
+        Command::Init(arguments) => init::run(&arguments, &mut out),
         Command::Send(arguments) => send::run(&arguments, &mut out),
         Command::Schema => writeln!(out, "{:#}", config::schema::schema()).map_err(Failure::Print),
         Command::Version(arguments) => version(arguments.output, &mut out),

@@ -45,7 +45,7 @@ mod whereabouts;
 #[cfg(test)]
 mod tests;
 
-pub use addresses::{AddressList, Addresses};
+pub use addresses::{AddressList, Addresses, is_list};
 pub use besides::Shown;
 pub use destinations::Destination;
 pub use inventory::{Changes, Inventory, Stamp};

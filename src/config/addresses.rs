@@ -37,6 +37,12 @@ const PROBLEMS_MAX: usize = 5;
 /// The lists that are part of the binary, in alphabetical order.
 const LISTS: &[(&str, &str)] = &[("gupshup", include_str!("../../config/addresses/gupshup.txt"))];
 
+/// Whether a list of this name is part of the binary.
+#[must_use]
+pub fn is_list(name: &str) -> bool {
+    LISTS.iter().any(|(known, _)| *known == name)
+}
+
 /// Addresses, and where they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {

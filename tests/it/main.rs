@@ -8,6 +8,7 @@
 
 mod support;
 
+mod begin;
 mod bound;
 mod budget;
 mod ceiling;
