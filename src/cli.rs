@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod init;
 mod log;
+mod pages;
 mod reload;
 mod send;
 pub mod sink;
@@ -93,6 +94,14 @@ enum Command {
     Send(Box<send::Send>),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Print what a shell completes commands by
+    ///
+    /// For bash: `porteiro completions bash > /etc/bash_completion.d/porteiro`
+    Completions(pages::Completions),
+    /// Print a page of the manual
+    ///
+    /// To read it: `porteiro man check | man -l -`
+    Man(pages::Page),
     /// Print the version
     Version(Version),
     /// Receive webhooks and print them, for trying things out
@@ -242,6 +251,8 @@ pub fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &mut out),
         Command::Send(arguments) => send::run(&arguments, &mut out),
         Command::Schema => writeln!(out, "{:#}", config::schema::schema()).map_err(Failure::Print),
+        Command::Completions(arguments) => pages::completions(&arguments, &mut out),
+        Command::Man(arguments) => pages::page(&arguments, &mut out),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);

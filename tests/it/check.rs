@@ -105,3 +105,16 @@ fn flags_that_exclude_each_other_are_refused() {
         assert_eq!(porteiro(&[&["check"], flags].concat()).0, 2, "{flags:?}");
     }
 }
+
+#[test]
+fn schema_completions_and_manual_are_printed() {
+    let (code, schema, _) = porteiro(&["schema"]);
+    assert_eq!((code, schema.as_str()), (0, include_str!("../../config/porteiro.schema.json")));
+    let (code, completions, _) = porteiro(&["completions", "bash"]);
+    assert!(code == 0 && completions.contains("complete -F"), "{completions}");
+    let (code, page, _) = porteiro(&["man", "check"]);
+    assert!(code == 0 && page.contains(".TH porteiro-check 1") && page.contains("against"), "{page}");
+    for words in [&["completions", "tcsh"] as &[&str], &["completions"], &["man", "chek"]] {
+        assert_eq!(porteiro(words).0, 2, "{words:?}");
+    }
+}
