@@ -11,8 +11,11 @@ pub mod demo;
 mod files;
 mod explain;
 mod health;
+mod init;
 mod log;
+mod pages;
 mod reload;
+mod send;
 pub mod sink;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -42,7 +45,7 @@ const METRICS: &str = "127.0.0.1:9600";
 #[command(name = "porteiro", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_long_help = "Exit codes: 0 all is well, 1 it failed, 2 the arguments make no sense, 78 the configuration \
-                       does not."
+                       does not; of `check --against` 10 and 11, see there."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -61,8 +64,10 @@ enum Command {
     /// Reads the file, its secrets, certificates and provider files as `serve` would. A file that is wrong gets all of
     /// its problems named, and 78. Of one that is right it says what was built, the most memory it can take, how long
     /// an outage the disk holds, and what is unsafe. The tests that stand in the file are tried; with --explain it says
-    /// instead what one request would meet: source, limits, tenant, route, destinations and answer.
-    Check(Box<Check>),
+    /// instead what one request would meet: source, limits, tenant, route, destinations and answer. With --effective it
+    /// prints the configuration with every default; with --against what a reload from another one would change: it ends
+    /// with 0 if that is nothing, with 10 if a reload applies all of it, and with 11 if something needs a restart.
+    Check(Box<check::Check>),
     /// Ask a running Porteiro whether it is ready
     ///
     /// Asks /-/ready of the metrics listener: 0 if it is ready, 1 if it is not or does not answer in time. It is not ready
@@ -75,6 +80,28 @@ enum Command {
     /// has problems, the one in force stays: all of them are printed, and it ends with 78. SIGHUP does the same, and tells
     /// the log. Certificates, secrets and lists are taken in by themselves when their files change.
     Reload(Reload),
+    /// Write a first configuration for one provider
+    ///
+    /// Writes a commented configuration and the secrets it needs, and prints the URL to paste at the provider, where, and
+    /// what to type next. Secrets that only the provider can give get an empty file, and a word on where to get them.
+    /// Overwrites nothing.
+    Init(Box<init::Init>),
+    /// Make up a request of a provider, sign it, and send it to a source
+    ///
+    /// Signs with the configuration's own secrets any body, or a sample of the provider's shape, and sends it to the
+    /// source's listener on this machine or elsewhere. Prints the answer and why it was refused; ends with 0 only for 2xx.
+    /// With --dry-run it prints a line for a shell instead, in which no secret stands.
+    Send(Box<send::Send>),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print what a shell completes commands by
+    ///
+    /// For bash: `porteiro completions bash > /etc/bash_completion.d/porteiro`
+    Completions(pages::Completions),
+    /// Print a page of the manual
+    ///
+    /// To read it: `porteiro man check | man -l -`
+    Man(pages::Page),
     /// Print the version
     Version(Version),
     /// Receive webhooks and print them, for trying things out
@@ -106,23 +133,6 @@ struct Serve {
     /// How important a log line must be, whatever the configuration says
     #[arg(long, value_name = "LEVEL", value_parser = log_level())]
     log_level: Option<LogLevel>,
-}
-
-#[derive(Debug, Args)]
-struct Check {
-    #[command(flatten)]
-    file: File,
-    /// For people, or for machines
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-    /// Events in a second, for how long an outage the disk holds
-    #[arg(long, value_name = "N/s", value_parser = config::rate_of, default_value = "100/s")]
-    rate: config::Rate,
-    /// Size of a body, for how long an outage the disk holds
-    #[arg(long, value_name = "SIZE", value_parser = config::size_of, default_value = "2KiB")]
-    event_size: u64,
-    #[command(flatten)]
-    explain: explain::Explain,
 }
 
 #[derive(Debug, Args)]
@@ -235,9 +245,14 @@ pub fn main() -> ExitCode {
             drop(out);
             serve(&arguments)
         }
-        Command::Check(arguments) => check(&arguments, &mut out),
+        Command::Check(arguments) => check::run(&arguments, &mut out),
         Command::Health(arguments) => health::ask(arguments.address, arguments.within).map_err(Failure::Run),
         Command::Reload(arguments) => reload(&arguments, &mut out),
+        Command::Init(arguments) => init::run(&arguments, &mut out),
+        Command::Send(arguments) => send::run(&arguments, &mut out),
+        Command::Schema => writeln!(out, "{:#}", config::schema::schema()).map_err(Failure::Print),
+        Command::Completions(arguments) => pages::completions(&arguments, &mut out),
+        Command::Man(arguments) => pages::page(&arguments, &mut out),
         Command::Version(arguments) => version(arguments.output, &mut out),
         Command::Sink(arguments) => {
             drop(out);
@@ -263,6 +278,8 @@ enum Failure {
     Told,
     /// As [`Failure::Config`], in the words of the house that was to take it in.
     Refused(String),
+    /// It is no failure: the exit code is the answer.
+    Answer(u8),
     /// It failed.
     Run(String),
     /// What was to be printed could not be.
@@ -285,6 +302,7 @@ impl Failure {
                 ExitCode::from(EXIT_CONFIG)
             }
             Self::Told => ExitCode::from(EXIT_CONFIG),
+            Self::Answer(code) => ExitCode::from(code),
             Self::Refused(report) => {
                 drop(write!(err, "{report}"));
                 ExitCode::from(EXIT_CONFIG)
@@ -327,29 +345,6 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
     }
     files::allow(config.files().total());
     crate::app::run(config).map_err(|error| Failure::Run(error.to_string()))
-}
-
-fn check(arguments: &Check, out: &mut impl Write) -> Result<(), Failure> {
-    let refused = |report, out: &mut _| match arguments.output {
-        Output::Text => Failure::Config(report),
-        Output::Json => check::problems(&report, out).map_or_else(Failure::Print, |()| Failure::Told),
-    };
-    let config = config::load(&arguments.file.config).map_err(|report| refused(report, out))?;
-    if arguments.explain.explain {
-        let story = explain::story(&config, &arguments.explain).map_err(Failure::Run)?;
-        match arguments.output {
-            Output::Text => explain::text(&config, &story, out)?,
-            Output::Json => explain::json(&config, &story, out)?,
-        }
-        return Ok(());
-    }
-    let tests = config.try_tests().map_err(|report| refused(report, out))?;
-    let load = config::ceiling::Load { per_second: arguments.rate.per_second(), body: arguments.event_size };
-    match arguments.output {
-        Output::Text => check::text(&config, (load, tests), colour(&io::stdout()), out)?,
-        Output::Json => check::json(&config, (load, tests), out)?,
-    }
-    Ok(())
 }
 
 fn reload(arguments: &Reload, out: &mut impl Write) -> Result<(), Failure> {

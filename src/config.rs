@@ -23,6 +23,7 @@ mod choice;
 mod control;
 mod cross;
 mod destinations;
+pub mod effective;
 mod inventory;
 mod listeners;
 mod machine;
@@ -34,18 +35,20 @@ mod raw;
 pub mod rehearsal;
 mod routes;
 mod said;
+pub mod schema;
 mod secrets;
 mod sources;
 mod store;
 mod tenants;
 mod text;
 mod units;
+mod whereabouts;
 
 #[cfg(test)]
 mod tests;
 
 pub use ack::{Ack, Delivered};
-pub use addresses::{AddressList, Addresses};
+pub use addresses::{AddressList, Addresses, is_list};
 pub use besides::Shown;
 pub use destinations::Destination;
 pub use inventory::{Changes, Inventory, Stamp};
@@ -58,6 +61,7 @@ pub use sources::Source;
 pub use store::Store;
 pub use tenants::{Tenancy, Tenants};
 pub use units::{Rate, show_size, show_time};
+pub use whereabouts::Hidden;
 
 use build::Building;
 use inventory::Asked;
@@ -380,6 +384,12 @@ pub fn size_of(text: &str) -> Result<u64, String> {
 /// What is allowed.
 pub fn rate_of(text: &str) -> Result<Rate, String> {
     units::rate(text)
+}
+
+/// What a reload would change in a house that was started with `before`, and runs with it.
+#[must_use]
+pub fn changes(before: &Config, after: &Config) -> Changes {
+    Changes::between(&before.inventory, &before.inventory, &after.inventory)
 }
 
 /// Any text is a configuration or a report, and never a panic. For fuzzing.

@@ -6,8 +6,10 @@
 //!
 //! Must not know: what is running.
 
+mod asked;
 mod json;
 
+pub(super) use asked::{Check, run};
 pub(super) use json::{json, problems};
 
 use std::io::{self, Write};
@@ -87,9 +89,19 @@ pub(super) fn text(
     cost(config, load, out)?;
     head(out, "Dangers")?;
     match &config.dangers {
-        Some(dangers) => write!(out, "\n{}", dangers.render(colour)),
-        None => writeln!(out, "  none that the text shows"),
+        Some(dangers) => write!(out, "\n{}", dangers.render(colour))?,
+        None => writeln!(out, "  none that the text shows")?,
     }
+    next(config, out)
+}
+
+/// What to type next.
+fn next(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let path = config.path.display();
+    let source = config.sources.first().map_or("NAME", |source| &source.name);
+    head(out, "Next")?;
+    writeln!(out, "  porteiro serve -c {path}")?;
+    writeln!(out, "  porteiro send -c {path} --source {source}    (in another terminal)")
 }
 
 fn head(out: &mut impl Write, title: &str) -> io::Result<()> {

@@ -114,7 +114,7 @@ pub(super) fn story<'c>(config: &'c Config, explain: &Explain) -> Result<(Story<
     }
 }
 
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     format!("there is no {kind} `{name}`; there is {}", known.collect::<Vec<_>>().join(", "))
 }
 
@@ -165,7 +165,7 @@ fn target(text: &str) -> Result<PathAndQuery, String> {
     read.ok_or_else(|| format!("`{text}` is no path; it begins with `/` and is written as it is sent"))
 }
 
-fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
+pub(super) fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = text.split_once(':')?;
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value.trim()).ok()?))
 }

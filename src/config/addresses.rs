@@ -37,6 +37,12 @@ const PROBLEMS_MAX: usize = 5;
 /// The lists that are part of the binary, in alphabetical order.
 const LISTS: &[(&str, &str)] = &[("gupshup", include_str!("../../config/addresses/gupshup.txt"))];
 
+/// Whether a list of this name is part of the binary.
+#[must_use]
+pub fn is_list(name: &str) -> bool {
+    LISTS.iter().any(|(known, _)| *known == name)
+}
+
 /// Addresses, and where they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
@@ -154,6 +160,12 @@ fn named(
 /// A list in a file of the operator's.
 fn own(building: &mut Building<'_>, said: &At<String>, prefixes: &mut Vec<IpNet>, lists: &mut Vec<AddressList>) {
     let path = building.outside.path(&said.value);
+    if building.outside.lacks(&said.value) {
+        // A list that is not here has addresses; these are nobody's (RFC 5737).
+        prefixes.push(IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 0, 2, 0), 24)));
+        lists.push(AddressList { name: said.value.as_str().into(), file: Some(path), prefixes: 1, date: None });
+        return;
+    }
     let text = match own_text(&path) {
         Ok(text) => text,
         Err(fault) => {

@@ -16,7 +16,7 @@ use crate::listen::local;
 pub(crate) fn socket(building: &mut Building<'_>, said: Option<&Said<String>>) -> Option<PathBuf> {
     let said = said?;
     let path = building.outside.join(&said.value);
-    let fault = fault(&path);
+    let fault = fault(&path, building.outside.environment.is_elsewhere());
     if let Some((label, help)) = fault {
         building.problem(&said.span, "the control socket cannot stand here").label(label).help(help);
         return None;
@@ -24,9 +24,12 @@ pub(crate) fn socket(building: &mut Building<'_>, said: Option<&Said<String>>) -
     Some(path)
 }
 
-fn fault(path: &Path) -> Option<(String, &'static str)> {
+fn fault(path: &Path, elsewhere: bool) -> Option<(String, &'static str)> {
     if path.as_os_str().as_bytes().len() > local::PATH_MAX {
         return Some((format!("a socket's path has at most {} bytes", local::PATH_MAX), "name a shorter one"));
+    }
+    if elsewhere {
+        return None;
     }
     if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         return Some(("something else stands here".into(), "name a path where nothing is, such as \"control.sock\""));

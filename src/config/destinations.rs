@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::deliver::{self, Auth, Pin, Plan, PlanError, Roots, Trust};
+use crate::deliver::{self, Auth, Pin, Plan, PlanError, Roots, Trust, TrustError};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
 use crate::secret::Secret;
@@ -95,6 +95,7 @@ fn one(
     let built = match deliver::Destination::build(plan.clone(), roots) {
         Ok(built) => Arc::new(built),
         Err(PlanError::Trust(_)) if stands_in => return None,
+        Err(PlanError::Trust(TrustError::NoRoots)) if building.outside.environment.is_elsewhere() => return None,
         Err(error) => {
             refused(building, raw, url, &error);
             return None;
@@ -181,6 +182,7 @@ fn trust(building: &mut Building<'_>, said: Option<&At<raw::Tls>>) -> Trust {
                 .help("keep one of them");
             Trust::Public
         }
+        (Some(ca), None) if building.outside.lacks(&ca.value) => Trust::Public,
         (Some(ca), None) => match std::fs::read(building.outside.path(&ca.value)) {
             Ok(pem) if pem.len() <= CA_MAX => Trust::Authority(pem),
             Ok(_) => {

@@ -185,6 +185,11 @@ impl Inventory {
         self.keys.range(part.to_vec()..).next().is_some_and(|(key, _)| key.starts_with(part))
     }
 
+    /// What a file of the configuration said when it was read.
+    pub(crate) fn said(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path)?.said.as_deref()
+    }
+
     /// The files and directories that hold text of the configuration, as they were when they were read.
     #[must_use]
     pub fn texts(&self) -> BTreeMap<PathBuf, Stamp> {

@@ -155,7 +155,9 @@ fn files(building: &mut Building<'_>, name: &str, said: Option<&At<Vec<At<raw::C
                     certificate: building.outside.path(&certificate.value),
                     key: building.outside.path(&key.value),
                 };
-                readable(building, &pair, certificate, key);
+                if ![certificate, key].iter().any(|said| building.outside.lacks(&said.value)) {
+                    readable(building, &pair, certificate, key);
+                }
                 files.push(pair);
             }
             (None, _) => building.missing(&pair.span, &path("certificate"), help),

@@ -10,14 +10,15 @@ use std::fs;
 use std::io::Read;
 use std::rc::Rc;
 
+use crate::secret::Secret;
 use crate::snapshot::Pattern;
 
 use super::besides::{self, Shown};
 use super::build::Building;
-use super::problem::{Problem, TextFile};
+use super::problem::{Problem, Span, TextFile};
 use super::provider::{self, Built, Operator, Provider, Value};
-use super::said::{PlainOrSecret, Said};
-use super::secrets::cause;
+use super::said::{At, PlainOrSecret, Said, SecretRef};
+use super::secrets::{STAND_INS, cause};
 use super::{names, raw};
 
 /// Largest provider file that is read, in bytes.
@@ -44,7 +45,7 @@ impl Proofs {
         };
         let problems = building.problems.count();
         let (besides, shown) = besides::build(building, name, raw);
-        let operator = Operator { besides, ..operator(building, raw, public_url) };
+        let operator = Operator { besides, ..operator(building, raw, public_url, STAND_INS[0]) };
         let provider = self.provider(building, said);
         mask(building, raw, provider.as_deref());
         let provider = provider?;
@@ -53,7 +54,10 @@ impl Proofs {
         if building.problems.count() > problems || hidden("values") || hidden("secrets") || hidden("proof") {
             return None;
         }
-        match provider.build(&operator) {
+        let built = provider
+            .build(&operator)
+            .or_else(|problems| elsewhere(building, raw, &operator, public_url, &provider).unwrap_or(Err(problems)));
+        match built {
             Ok(built) => {
                 self::path(building, said, raw, path, &built);
                 loud(building, said, name.get_ref(), &built);
@@ -139,19 +143,54 @@ fn own_text(building: &mut Building<'_>, said: &Said<String>) -> Option<String> 
     None
 }
 
-/// What the source gives, secrets resolved.
-fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool) -> Operator {
+/// The provider with other stand-ins for the secrets that are not here; `None` where all of them are, and where none fits,
+/// what is wrong with the others.
+fn elsewhere(
+    building: &mut Building<'_>,
+    raw: &raw::Source,
+    first: &Operator,
+    public_url: bool,
+    provider: &Provider,
+) -> Option<Result<Built, Vec<provider::Problem>>> {
+    let outside = building.outside;
+    let secrets: Vec<&At<SecretRef>> = raw.secrets.iter().flat_map(|list| &list.value).collect();
+    let lacks = |problem: &provider::Problem| match &problem.at {
+        provider::At::Secret(place) => secrets.get(*place).is_some_and(|said| outside.lacks_secret(&said.value)),
+        provider::At::Value(name) => raw.values.iter().any(|(key, said)| {
+            key.get_ref() == name && matches!(&said.value, PlainOrSecret::Secret(said) if outside.lacks_secret(said))
+        }),
+        _ => false,
+    };
+    let mut last = None;
+    for stand_in in STAND_INS {
+        let operator = Operator { besides: first.besides.clone(), ..operator(building, raw, public_url, stand_in) };
+        match provider.build(&operator) {
+            Ok(built) => return Some(Ok(built)),
+            Err(problems) if problems.iter().any(lacks) => {
+                last = Some(Err(problems.into_iter().filter(|problem| !lacks(problem)).collect()));
+            }
+            Err(_) => {}
+        }
+    }
+    last
+}
+
+/// What the source gives, secrets resolved; `stand_in` is what those are that are not here.
+fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool, stand_in: &str) -> Operator {
+    let outside = building.outside;
+    let mut resolve = |said: &SecretRef, span: &Span| match outside.lacks_secret(said) {
+        true => Some(Secret::new(stand_in.into())),
+        false => outside.secret_at(said, span, &mut building.problems),
+    };
     let secrets = raw.secrets.iter().flat_map(|list| &list.value);
     let mut operator = Operator { public_url, ..Operator::default() };
     for said in secrets {
-        operator.secrets.extend(building.outside.secret(said, &mut building.problems));
+        operator.secrets.extend(resolve(&said.value, &said.span));
     }
     for (name, said) in &raw.values {
         let value = match &said.value {
             PlainOrSecret::Plain(text) => Some(Value::Text(text.clone())),
-            PlainOrSecret::Secret(secret) => {
-                building.outside.secret_at(secret, &said.span, &mut building.problems).map(Value::Secret)
-            }
+            PlainOrSecret::Secret(secret) => resolve(secret, &said.span).map(Value::Secret),
         };
         if let Some(value) = value {
             operator.values.insert(name.get_ref().clone(), value);

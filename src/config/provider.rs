@@ -30,6 +30,8 @@
 //! * `[event]`: `id` (its parts), `kind`, `tenant`, `time`, `order`, each with `from` (places, the first that has a
 //!   value counts) and `take`; `equal-bodies`, `authority`, `repeat`, `parts`.
 //! * `[answer]`: `success`, `reject`, `late`, each with `status format body`, whose `format` may be `xml`, too. `[delivery]`: `answer-within retries lasting on-429 on-503`.
+//! * `[setup]`: where an operator finds things, in words: `url` (where the URL goes), `secret` (where the secret stands),
+//!   `chosen` (whether the operator chooses it). `[sample]`: `headers` and `body` of a request to try out (a [`Sample`]).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -45,12 +47,14 @@ mod library;
 mod proofs;
 mod raw;
 mod reader;
+mod setup;
 
 use crate::event::Selectors;
 use crate::secret::Secret;
 use crate::verify::{Besides, Verifier};
 
 pub use library::{NAMES, built_in};
+pub use setup::{Sample, Setup};
 
 /// A provider file that was read, and not yet compiled.
 #[derive(Clone, Debug)]
@@ -172,6 +176,10 @@ pub struct Facts {
     pub retries: Retries,
     /// Why the file is dangerous to use, if it is.
     pub danger: Option<String>,
+    /// Where an operator finds things.
+    pub setup: Setup,
+    /// A request to try out.
+    pub sample: Sample,
 }
 
 /// How far a provider file is to be trusted.

@@ -7,6 +7,9 @@
 //! Must not know: what was heard before, how many refusals an address collected, or whether anything is running.
 
 pub(crate) mod cases;
+mod composed;
+
+pub use composed::{CannotCompose, Wanted, compose, percent};
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -111,11 +114,7 @@ impl Story<'_> {
 #[must_use]
 pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
     let listener = config.listeners.get(asked.listener)?;
-    let here = config.sources.iter().enumerate().filter(|(_, source)| source.on.contains(&asked.listener));
-    let entries: Vec<Entry<usize>> = here
-        .map(|(place, source)| Entry { host: source.host.clone(), pattern: source.path.clone(), to: place })
-        .collect();
-    let router = Router::build(&entries).ok()?;
+    let router = Router::build(&entries(config, asked.listener)).ok()?;
     let Some(found) = router.find(&asked.host, asked.target.path()) else {
         return Some(Story { listener, source: None, end: End::Refused(Rejection::Nowhere) });
     };
@@ -135,6 +134,12 @@ pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
         Ok(None) => End::Heard(Box::new(heard(config, *found.to, found.rest, &request)?)),
     };
     Some(Story { listener, source: Some(source), end })
+}
+
+/// What the hosts and paths of a listener mean, by the place of the source.
+fn entries(config: &Config, listener: usize) -> Vec<Entry<usize>> {
+    let here = config.sources.iter().enumerate().filter(|(_, source)| source.on.contains(&listener));
+    here.map(|(place, source)| Entry { host: source.host.clone(), pattern: source.path.clone(), to: place }).collect()
 }
 
 fn admitted(config: &Config, source: &Source, asked: &Asked) -> Result<(), Rejection> {

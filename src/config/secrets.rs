@@ -26,12 +26,22 @@ const SECRET_MAX: u64 = 16 << 10;
 /// How much of the list of hosts is read.
 const HOSTS_MAX: u64 = 1 << 20;
 
+/// What stands in for a secret that is not here, until one of them is a key of the form that is asked for: hex and base64,
+/// a password, a public key of Standard Webhooks, and bare ones.
+pub(crate) const STAND_INS: [&str; 4] = [
+    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+    "user:password",
+    "whpk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+];
+
 /// What the process finds around it.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     files_max: Option<u64>,
     hosts: &'a dyn Fn() -> String,
+    elsewhere: bool,
 }
 
 impl fmt::Debug for Environment<'_> {
@@ -44,7 +54,7 @@ impl<'a> Environment<'a> {
     /// Looks variables up by this function, and has no limits.
     #[must_use]
     pub const fn new(variable: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
-        Self { variable, files_max: None, hosts: &String::new }
+        Self { variable, files_max: None, hosts: &String::new, elsewhere: false }
     }
 
     /// Allows so many open files.
@@ -57,6 +67,19 @@ impl<'a> Environment<'a> {
     #[must_use]
     pub const fn with_hosts(self, hosts: &'a dyn Fn() -> String) -> Self {
         Self { hosts, ..self }
+    }
+
+    /// Is not the machine on which Porteiro will run: what a file or a variable holds that is not here is taken for right,
+    /// and nothing is asked of the machine itself.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self { files_max: None, hosts: &String::new, elsewhere: true, ..self }
+    }
+
+    /// Whether Porteiro will run on another machine.
+    #[must_use]
+    pub const fn is_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// The hosts that the machine knows by itself, as in `/etc/hosts`.
@@ -77,7 +100,7 @@ impl Environment<'static> {
     #[must_use]
     pub fn process() -> Self {
         let files_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        Self { variable: &|name| std::env::var_os(name), files_max, hosts: &read_hosts }
+        Self { variable: &|name| std::env::var_os(name), files_max, hosts: &read_hosts, elsewhere: false }
     }
 }
 
@@ -112,6 +135,24 @@ impl Outside<'_> {
         path
     }
 
+    /// Whether a file that the text names is only where Porteiro runs, and need not be here.
+    pub(crate) fn lacks(&self, said: &str) -> bool {
+        self.environment.elsewhere && !said.is_empty() && fs::File::open(self.path(said)).is_err()
+    }
+
+    /// Whether a secret is only where Porteiro runs, and need not be here.
+    pub(crate) fn lacks_secret(&self, said: &SecretRef) -> bool {
+        match (&said.file, &said.env) {
+            (Some(file), None) => self.lacks(&file.value),
+            (None, Some(name)) => {
+                self.environment.elsewhere
+                    && !name.value.is_empty()
+                    && (self.environment.variable)(&name.value).is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// Resolves a secret, or says why it cannot be.
     pub(crate) fn secret(&self, said: &At<SecretRef>, problems: &mut Problems) -> Option<Secret> {
         self.secret_at(&said.value, &said.span, problems)
@@ -119,6 +160,9 @@ impl Outside<'_> {
 
     /// Resolves a secret that stands at `span`, or says why it cannot be.
     pub(crate) fn secret_at(&self, said: &SecretRef, span: &Span, problems: &mut Problems) -> Option<Secret> {
+        if self.lacks_secret(said) {
+            return Some(Secret::new(STAND_INS[0].into()));
+        }
         match (&said.file, &said.env) {
             (Some(file), None) => self.of_file(file, problems),
             (None, Some(name)) => self.of_environment(name, problems),

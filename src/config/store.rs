@@ -90,6 +90,9 @@ pub(crate) fn build(
         return (None, spans);
     };
     let path = building.outside.join(&directory.value);
+    if building.outside.environment.is_elsewhere() {
+        return (Some(Store { directory: path, options }), spans);
+    }
     if path.exists() && !path.is_dir() {
         building.problem(&directory.span, "`directory` is no directory");
     }

@@ -2,6 +2,7 @@
 //! rule.
 
 mod cost;
+mod elsewhere;
 mod files;
 mod keys;
 pub(in crate::config) mod stage;

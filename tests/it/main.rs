@@ -9,9 +9,11 @@
 mod support;
 
 mod answers;
+mod begin;
 mod bound;
 mod budget;
 mod ceiling;
+mod check;
 mod crash;
 mod drain;
 mod faces;

@@ -177,7 +177,7 @@ fn a_dependency_has_one_room() {
         ("ring::", &["verify", "listen/tls", "deliver"]),
         ("roaring::", &["journal"]),
         ("rustix::", &["journal", "listen", "app/notify", "cli", "config"]),
-        ("rustls::", &["listen", "deliver", "config", "cli/demo"]),
+        ("rustls::", &["listen", "deliver", "config", "cli/demo", "cli/send"]),
         ("serde_json::", &["select", "admin", "cli", "config"]),
         ("siphasher::", &["journal"]),
         ("socket2::", &["listen"]),

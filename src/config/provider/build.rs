@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::reader::{Reader, asks};
 use super::{
     Ask, At, Built, Confidence, Facts, Kind, Operator, Problem, Provider, Retries, Value, challenges, events, proofs,
-    raw,
+    raw, setup,
 };
 use crate::event::Selectors;
 use crate::verify::{Algorithm, Plan, PlanError, Proof, Verifier};
@@ -75,6 +75,18 @@ impl Provider {
         self.file.proof.iter().map(Spanned::get_ref).any(|proof| {
             proof.keys.as_ref().is_none_or(|keys| keys.get_ref() == "secrets") && proof.algorithm.get_ref() != "nothing"
         })
+    }
+
+    /// Whether it leaves all proof to the operator.
+    #[must_use]
+    pub fn leaves_proof(&self) -> bool {
+        operator_proves(&self.file)
+    }
+
+    /// Whether it signs the URL that it was given.
+    #[must_use]
+    pub fn signs_url(&self) -> bool {
+        self.file.proof.iter().any(|proof| proof.get_ref().urls.is_some())
     }
 
     /// What is known of it.
@@ -294,6 +306,7 @@ fn facts(reader: &mut Reader<'_>, file: &raw::File) -> Facts {
         })
     });
     let (answer_within, retries): (_, Retries) = events::delivery(reader, &file.delivery);
+    let (setup, sample) = setup::read(reader, file);
     Facts {
         title: file.title.get_ref().clone(),
         docs,
@@ -304,5 +317,7 @@ fn facts(reader: &mut Reader<'_>, file: &raw::File) -> Facts {
         answer_within,
         retries,
         danger: file.danger.as_ref().map(|said| said.get_ref().clone()),
+        setup,
+        sample,
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct File {
     pub(super) answer: Answers,
     #[serde(default)]
     pub(super) delivery: Delivery,
+    pub(super) setup: Option<Setup>,
+    pub(super) sample: Option<Sample>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -240,4 +242,21 @@ pub(super) struct Delivery {
     pub(super) lasting: Option<Said>,
     pub(super) on_429: Option<Said>,
     pub(super) on_503: Option<Said>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Setup {
+    pub(super) url: Option<Said>,
+    pub(super) secret: Option<Said>,
+    #[serde(default)]
+    pub(super) chosen: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Sample {
+    #[serde(default)]
+    pub(super) headers: BTreeMap<Said, Said>,
+    pub(super) body: Said,
 }

@@ -10,12 +10,12 @@ use crate::config::secrets::Outside;
 use crate::config::{Config, Environment, Report, of_text};
 
 /// Where the configurations under test are.
-pub(super) fn cases(kind: &str) -> PathBuf {
+pub(in crate::config) fn cases(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(kind)
 }
 
 /// The `.toml` files of a directory, in the order of their names.
-pub(super) fn configurations(directory: &Path) -> Vec<PathBuf> {
+pub(in crate::config) fn configurations(directory: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())

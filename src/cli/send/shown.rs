@@ -1,0 +1,91 @@
+//! What of a request may be printed?
+//!
+//! Promises: no secret of the configuration; where one stands in a request, a line for a shell says how to read it.
+//!
+//! Must not know: which scheme shows what.
+
+use std::path::Path;
+
+use super::line::Place;
+use crate::config::Hidden;
+use crate::config::rehearsal::{Asked, percent};
+
+/// What is not to be shown, and what is shown instead.
+pub(super) struct Mask(Vec<(String, String)>);
+
+impl Mask {
+    /// Hides these secrets, as they are and as they stand in a URL.
+    pub(super) fn of(hidden: Vec<Hidden>) -> Self {
+        let mut pairs = Vec::new();
+        for Hidden { secret, shell } in hidden {
+            let encoded = percent(secret.expose());
+            if let Ok(text) = str::from_utf8(secret.expose()) {
+                if encoded != text {
+                    pairs.push((encoded, "***".to_owned()));
+                }
+                // One that is forged in its last character gives nearly all of it away.
+                if let Some((last, _)) = text.char_indices().next_back().filter(|(last, _)| *last >= 7) {
+                    pairs.push((text[..last].to_owned(), "***".to_owned()));
+                }
+                pairs.push((text.to_owned(), shell));
+            }
+        }
+        // Of two that begin alike the longer is looked for first.
+        pairs.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        Self(pairs)
+    }
+
+    /// A text for people.
+    pub(super) fn plain(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (secret, _)| text.replace(secret, "***"))
+    }
+
+    /// A word for a shell.
+    pub(super) fn word(&self, text: &str) -> String {
+        let found = self.0.iter().filter_map(|(secret, shell)| Some((text.find(secret)?, secret, shell)));
+        // The first of them, and of those that begin there the longest, which stands first.
+        let Some((at, secret, shell)) = found.min_by_key(|(at, ..)| *at) else { return quoted(text) };
+        let (before, after) = (&text[..at], &text[at + secret.len()..]);
+        let mut word = String::new();
+        if !before.is_empty() {
+            word.push_str(&quoted(before));
+        }
+        word.push_str(&format!("\"{shell}\""));
+        if !after.is_empty() {
+            word.push_str(&self.word(after));
+        }
+        word
+    }
+}
+
+/// A text in single quotes, or without where it needs none.
+fn quoted(text: &str) -> String {
+    let simple = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&byte);
+    if !text.is_empty() && text.bytes().all(simple) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The request as a line for a shell.
+pub(super) fn curl(place: &Place, asked: &Asked, mask: &Mask, insecure: bool, ca: Option<&Path>) -> String {
+    let mut words = vec!["curl".to_owned(), "-i".to_owned(), "-X".to_owned(), asked.method.to_string()];
+    match ca {
+        Some(ca) => words.extend(["--cacert".to_owned(), quoted(&ca.display().to_string())]),
+        // A certificate of one's own is rarely one that curl believes.
+        None if insecure || (place.tls && place.own) => words.push("-k".to_owned()),
+        None => {}
+    }
+    let host = format!("Host: {}", place.authority());
+    words.extend(["-H".to_owned(), quoted(&host)]);
+    for (name, value) in &asked.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        words.extend(["-H".to_owned(), mask.word(&format!("{name}: {value}"))]);
+    }
+    if !asked.body.is_empty() {
+        let body = String::from_utf8_lossy(&asked.body);
+        words.extend(["--data-binary".to_owned(), mask.word(&body)]);
+    }
+    words.push(mask.word(&format!("{}{}", place.url(), asked.target)));
+    words.join(" ")
+}

@@ -1,0 +1,91 @@
+//! What is sent where, and what is printed of it.
+
+use clap::Parser;
+
+use super::*;
+use crate::config::Hidden;
+use crate::secret::Secret;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    send: Send,
+}
+
+fn parse(words: &[&str]) -> Result<Send, clap::Error> {
+    Line::try_parse_from([&["send"], words].concat()).map(|line| line.send)
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for words in [
+        &["--header", "nothing"] as &[&str],
+        &["--header", "a b: c"],
+        &["--capture", "token"],
+        &["--to", "hooks.example.com"],
+        &["--to", "ftp://hooks.example.com"],
+        &["--to", "https://hooks.example.com/path"],
+        &["--to", "https://hooks.example.com?query"],
+        &["--to", ""],
+        &["--times", "0"],
+        &["--times", "1000001"],
+        &["--rate", "10"],
+        &["--ca", "ca.pem", "--insecure"],
+        &["--dry-run", "--times", "2"],
+        &["--method", "GE T"],
+        &["--within", "2"],
+        &["extra"],
+    ] {
+        assert!(parse(words).is_err(), "{words:?}");
+    }
+    let well = ["--to", "https://[::1]:8443/", "--header", "X-A: b: c", "--capture", "a=b=c", "--times", "3"];
+    let send = parse(&well).unwrap();
+    assert_eq!(send.header[0].1, "b: c");
+    assert_eq!(send.capture[0], ("a".to_owned(), "b=c".to_owned()));
+}
+
+#[test]
+fn a_body_is_a_file_or_a_text_and_a_slip_of_the_hand_is_neither() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("body.json");
+    std::fs::write(&path, b"{\"a\":1}\n").unwrap();
+    assert_eq!(body(path.to_str().unwrap()).unwrap(), b"{\"a\":1}\n");
+    for text in ["{\"a\":1}", "a=1&b=2", "", "two words", "<xml/>", "[1]"] {
+        assert_eq!(body(text).unwrap(), text.as_bytes());
+    }
+    for slip in ["body.jsn", "tests/body"] {
+        assert!(body(slip).unwrap_err().starts_with(slip));
+    }
+}
+
+fn mask() -> Mask {
+    let hidden = |text: &str, shell: &str| Hidden { secret: Secret::new(text.into()), shell: shell.to_owned() };
+    Mask::of(vec![hidden("open sesame", "$(cat 'a/secret')"), hidden("open sesame, please", "${OTHER}")])
+}
+
+#[test]
+fn no_secret_is_shown_neither_as_it_is_nor_as_it_stands_in_a_url_nor_nearly() {
+    for (text, shown) in [
+        ("nothing of it", "nothing of it"),
+        ("x open sesame x", "x *** x"),
+        ("/a/open%20sesame/b", "/a/***/b"),
+        ("open sesame, please and open sesame", "*** and ***"),
+        ("/a/open sesam0", "/a/***0"),
+    ] {
+        assert_eq!(mask().plain(text), shown);
+    }
+}
+
+#[test]
+fn a_shell_reads_a_secret_where_it_stands_and_everything_else_as_it_is() {
+    for (text, word) in [
+        ("simple", "simple"),
+        ("", "''"),
+        ("it's $HOME", "'it'\\''s $HOME'"),
+        ("x-token: open sesame", "'x-token: '\"$(cat 'a/secret')\""),
+        ("open sesame, please!", "\"${OTHER}\"'!'"),
+        ("/a/open%20sesame/b", "/a/\"***\"/b"),
+    ] {
+        assert_eq!(mask().word(text), word);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is printed of requests and their answers?
+//!
+//! Promises: nothing secret; a refusal is explained as far as the configuration can.
+//!
+//! Must not know: how they were sent.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::line::{Answer, Place};
+use super::shown::Mask;
+use crate::config::rehearsal::{Asked, End, rehearse};
+use crate::config::{Config, Source};
+
+/// How much of an answer's body is printed.
+const BODY_SHOWN: usize = 4 << 10;
+
+/// What is known before anything is sent.
+pub(super) struct Told<'a> {
+    config: &'a Config,
+    source: &'a Source,
+    url: String,
+    own: bool,
+    mask: &'a Mask,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(config: &'a Config, source: &'a Source, place: &Place, mask: &'a Mask) -> Self {
+        Self { config, source, url: place.url(), own: place.own, mask }
+    }
+
+    pub(super) fn begin(&self, asked: &Asked, out: &mut impl Write) -> io::Result<()> {
+        let target = self.mask.plain(asked.target.as_str());
+        let (source, title) = (&self.source.name, &self.source.built.facts.title);
+        writeln!(out, "{} {}{target}", asked.method, self.url)?;
+        writeln!(out, "  source {source} ({title}), {} bytes", asked.body.len())?;
+        out.flush()
+    }
+
+    pub(super) fn text(&self, all: &[(Asked, Answer)], out: &mut impl Write) -> io::Result<()> {
+        let Some((asked, last)) = all.last() else { return Ok(()) };
+        if all.len() > 1 {
+            let (median, slowest) = (millis(percentile(all, 50)), millis(percentile(all, 100)));
+            let well = all.iter().filter(|(_, answer)| answer.status.is_success()).count();
+            writeln!(out, "{} sent, {well} answered 2xx; median {median}, slowest {slowest}; the last:", all.len())?;
+        }
+        let reason = last.status.canonical_reason().unwrap_or_default();
+        writeln!(out, "{} {reason} after {}", last.status.as_u16(), millis(last.took))?;
+        if !last.body.is_empty() {
+            let shown = String::from_utf8_lossy(&last.body[..last.body.len().min(BODY_SHOWN)]).into_owned();
+            let kind = last.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("a body");
+            writeln!(out, "  {kind}, {} bytes: {}", last.body.len(), self.mask.plain(shown.trim_end()))?;
+        }
+        match self.why(asked, last) {
+            Some(why) => writeln!(out, "  {why}"),
+            None => self.next(asked, out),
+        }
+    }
+
+    /// What became of it, and where to look.
+    fn next(&self, asked: &Asked, out: &mut impl Write) -> io::Result<()> {
+        if let Some(End::Heard(told)) = rehearse(self.config, asked).map(|story| story.end) {
+            let names: Vec<&str> = told.to.iter().map(|(to, _)| &*to.plan.name).collect();
+            match (told.route, names.as_slice()) {
+                (Some(route), [..]) if route.to.is_none() => writeln!(out, "  discarded by route {}", route.label)?,
+                (Some(route), [..]) if !names.is_empty() => {
+                    writeln!(out, "  by route {} it goes to {}", route.label, names.join(", "))?;
+                }
+                _ => writeln!(out, "  no route takes it: it is stored, and owed to nobody")?,
+            }
+        }
+        if let (Some(metrics), true) = (self.config.metrics.filter(|address| address.port() != 0), self.own) {
+            let command = format!("curl -s http://{metrics}/metrics | grep 'attempts_total.*delivered'");
+            writeln!(out, "\nWhether it arrived\n  {command}")?;
+        }
+        let tried = self.config.listeners.get(asked.listener).filter(|listener| {
+            listener.files.is_empty() && listener.address.ip().is_loopback() && listener.trusted_hops.is_none()
+        });
+        if let (Some(listener), true) = (tried, self.own) {
+            let (path, title) = (self.config.path.display(), &self.source.built.facts.title);
+            writeln!(out, "\nTo go live")?;
+            writeln!(out, "  listener {} takes calls of this machine only: give it in {path}", listener.name)?;
+            writeln!(out, "  the world's address and a certificate, or name the proxy in front of it; start again,")?;
+            writeln!(out, "  and paste the URL at {title}")?;
+        }
+        Ok(())
+    }
+
+    /// Why it was refused, as far as this configuration tells.
+    fn why(&self, asked: &Asked, answer: &Answer) -> Option<String> {
+        if answer.status.is_success() {
+            return None;
+        }
+        let client = self.own.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let asked = Asked { client, ..asked.clone() };
+        let why = match rehearse(self.config, &asked)?.end {
+            End::Refused(rejection) => format!("by this configuration: {rejection}"),
+            End::Heard(_) | End::Challenged(_) => {
+                "by this configuration it should have been taken; is another one running, or other secrets?".to_owned()
+            }
+        };
+        Some(why)
+    }
+
+    pub(super) fn json(&self, all: &[(Asked, Answer)], out: &mut impl Write) -> io::Result<()> {
+        let Some((asked, last)) = all.last() else { return Ok(()) };
+        let headers = last.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.to_string(), Value::from(self.mask.plain(&value)))
+        });
+        let well = all.iter().filter(|(_, answer)| answer.status.is_success()).count();
+        let told = json!({
+            "ok": well == all.len(),
+            "source": &*self.source.name,
+            "method": asked.method.as_str(),
+            "url": format!("{}{}", self.url, self.mask.plain(asked.target.as_str())),
+            "sent": all.len(),
+            "answered_2xx": well,
+            "median_seconds": percentile(all, 50).as_secs_f64(),
+            "slowest_seconds": percentile(all, 100).as_secs_f64(),
+            "last": {
+                "status": last.status.as_u16(),
+                "seconds": last.took.as_secs_f64(),
+                "headers": headers.collect::<serde_json::Map<_, _>>(),
+                "body": self.mask.plain(&String::from_utf8_lossy(&last.body)),
+                "refused": self.why(asked, last),
+            },
+        });
+        writeln!(out, "{told:#}")
+    }
+}
+
+/// How long so many of a hundred took at most.
+fn percentile(all: &[(Asked, Answer)], of_hundred: usize) -> Duration {
+    let mut took: Vec<Duration> = all.iter().map(|(_, answer)| answer.took).collect();
+    took.sort_unstable();
+    let at = (took.len() * of_hundred / 100).min(took.len().saturating_sub(1));
+    took.get(at).copied().unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,120 @@
+//! What `check` answers beside yes and no: everything that holds, what would change, and what holds on another machine.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::support::house::{Estate, two_destinations};
+
+fn estate() -> Estate {
+    Estate::new(&two_destinations("http://127.0.0.1:9/one", "http://127.0.0.1:9/two"))
+}
+
+/// Exit code, stdout and stderr.
+fn porteiro(arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+    let output = command.args(arguments).env_remove("ELSEWHERE").stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn check(estate: &Estate, name: &str, more: &[&str]) -> (i32, String, String) {
+    let path = estate.path(name);
+    porteiro(&[&["check", "-c", path.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn every_default_is_printed_as_a_configuration_that_means_the_same() {
+    let estate = estate();
+    let (code, whole, _) = check(&estate, "porteiro.toml", &["--effective"]);
+    assert_eq!(code, 0);
+    for line in ["in-flight = \"64MiB\"", "hand-over = \"stored\"", "ack = \"durable\"", "deadline = \"5s\""] {
+        assert!(whole.lines().any(|known| known == line), "{line} is missing in\n{whole}");
+    }
+    estate.write("whole.toml", whole.as_bytes());
+    let (code, again, said) = check(&estate, "whole.toml", &["--effective"]);
+    assert_eq!((code, again), (0, whole), "{said}");
+    let (code, told, _) = check(&estate, "porteiro.toml", &["--effective", "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["limits"]["in-flight"]), (0, &"64MiB".into()));
+    // All that the two mean is the same, as machines are told; only lines and the reasons of what is said differ.
+    let means = |name: &str| {
+        let (code, told, _) = check(&estate, name, &["--output", "json"]);
+        assert_eq!(code, 0);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let parts = ["listeners", "destinations", "journal", "memory_ceiling", "outage", "tenants", "metrics"];
+        parts.map(|part| told[part].clone())
+    };
+    assert_eq!(means("porteiro.toml"), means("whole.toml"));
+}
+
+#[test]
+fn a_reload_is_foretold_and_the_exit_code_says_of_which_kind_it_is() {
+    let estate = estate();
+    let old = estate.path("porteiro.toml");
+    let text = fs::read_to_string(&old).unwrap();
+    let against = |new: &str, more: &[&str]| {
+        estate.write("new.toml", new.as_bytes());
+        check(&estate, "new.toml", &[&["--against", old.to_str().unwrap()], more].concat())
+    };
+    let (code, told, _) = against(&format!("# a comment\n{text}"), &[]);
+    assert!(code == 0 && told.starts_with("nothing is different from "), "{code} {told}");
+    let moved = text.replace("http://127.0.0.1:9/one", "http://127.0.0.1:9/other");
+    let (code, told, _) = against(&moved, &[]);
+    assert_eq!(code, 10, "{told}");
+    assert!(told.contains("a reload applies:\n  destination one: changed (url)\n"), "{told}");
+    assert!(told.ends_with("delivered by the new words to one\n"), "{told}");
+    let both = moved.replace("size = \"1GiB\"", "size = \"2GiB\"");
+    let (code, told, _) = against(&both, &[]);
+    assert_eq!(code, 11, "{told}");
+    assert!(told.contains("a restart is needed for:\n  journal: changed (size)\n"), "{told}");
+    let (code, told, _) = against(&both, &["--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["result"], &told["destinations"][0]), (11, &"restart".into(), &"one".into()));
+    let (code, _, said) = against(&text.replace("to = [\"one\"", "to = [\"on\""), &[]);
+    assert!(code == 78 && said.contains("did you mean `one`?"), "{code} {said}");
+    let (code, ..) = porteiro(&["check", "-c", old.to_str().unwrap(), "--against", "/no/such/file.toml"]);
+    assert_eq!(code, 78);
+}
+
+#[test]
+fn what_is_only_on_the_box_need_not_be_here() {
+    let estate = estate();
+    let text = fs::read_to_string(estate.path("porteiro.toml")).unwrap();
+    let elsewhere = text
+        .replace("\"certificate.pem\"", "\"/no/such/certificate.pem\"")
+        .replace("{ file = \"secret\" }", "{ env = \"ELSEWHERE\" }")
+        .replace("\"verify-token\"", "\"/no/such/token\"");
+    estate.write("box.toml", elsewhere.as_bytes());
+    let (code, _, said) = check(&estate, "box.toml", &[]);
+    assert!(code == 78 && said.contains("3 problems in "), "{said}");
+    let (code, told, said) = check(&estate, "box.toml", &["--offline"]);
+    assert!(code == 0 && told.contains("is a configuration that works."), "{said}");
+    estate.write("box.toml", elsewhere.replace("deadline", "dedline").as_bytes());
+    let (code, _, said) = check(&estate, "box.toml", &["--offline"]);
+    assert!(code == 78 && said.contains("dedline"), "{said}");
+}
+
+#[test]
+fn flags_that_exclude_each_other_are_refused() {
+    for flags in [
+        &["--effective", "--against", "a.toml"] as &[&str],
+        &["--effective", "--explain"],
+        &["--against", "a.toml", "--explain"],
+        &["--against"],
+    ] {
+        assert_eq!(porteiro(&[&["check"], flags].concat()).0, 2, "{flags:?}");
+    }
+}
+
+#[test]
+fn schema_completions_and_manual_are_printed() {
+    let (code, schema, _) = porteiro(&["schema"]);
+    assert_eq!((code, schema.as_str()), (0, include_str!("../../config/porteiro.schema.json")));
+    let (code, completions, _) = porteiro(&["completions", "bash"]);
+    assert!(code == 0 && completions.contains("complete -F"), "{completions}");
+    let (code, page, _) = porteiro(&["man", "check"]);
+    assert!(code == 0 && page.contains(".TH porteiro-check 1") && page.contains("against"), "{page}");
+    for words in [&["completions", "tcsh"] as &[&str], &["completions"], &["man", "chek"]] {
+        assert_eq!(porteiro(words).0, 2, "{words:?}");
+    }
+}
