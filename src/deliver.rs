@@ -19,8 +19,10 @@ mod ending;
 mod lane;
 mod line;
 mod pace;
+mod path;
 mod plan;
 mod request;
+mod sign;
 mod tls;
 #[cfg(test)]
 mod upstream;
@@ -29,7 +31,7 @@ mod worker;
 #[cfg(any(test, fuzzing))]
 pub use answer::compare::holds as answer_holds;
 pub use ending::{Death, ENDINGS};
-pub use plan::{Auth, Destination, Plan, PlanError};
+pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
 pub use tls::{Pin, Roots, Trust, TrustError};
 
 use desk::Desk;

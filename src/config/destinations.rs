@@ -21,6 +21,8 @@ use super::said::{At, PlainOrSecret, Said};
 use super::secrets::cause;
 use super::{names, raw};
 
+mod sign;
+
 /// A destination as it is to be started.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -67,6 +69,7 @@ fn one(
     let trust = trust(building, raw.tls.as_ref());
     let auth = raw.auth.as_ref().and_then(|auth| self::auth(building, name.get_ref(), auth));
     let headers = headers(building, &raw.headers);
+    let sign = sign::build(building, raw.sign.as_ref());
     let journal = journal(building, name.get_ref(), raw, disk);
     let Some(url) = &raw.url else {
         let path = ["destination", name.get_ref(), "url"];
@@ -80,6 +83,7 @@ fn one(
         trust,
         auth,
         headers,
+        sign,
         deadline: building.time(raw.deadline.as_ref(), default.deadline, times.clone()),
         connect: building.time(raw.connect.as_ref(), default.connect, times),
         concurrency: u16::try_from(building.number(raw.concurrency.as_ref(), u32::from(default.concurrency), 1..=1024))
@@ -145,7 +149,7 @@ fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
             found.map_or_else(|| url.span.clone(), toml::Spanned::span)
         }
         PlanError::Trust(_) => raw.tls.as_ref().map_or_else(|| url.span.clone(), |tls| tls.span.clone()),
-        PlanError::Zero => url.span.clone(),
+        PlanError::Zero | PlanError::Sign => url.span.clone(),
     };
     let title = match error {
         PlanError::Url | PlanError::Star => "this URL cannot be used",
@@ -153,7 +157,7 @@ fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
         PlanError::Auth => "these credentials cannot be used",
         PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set",
         PlanError::Trust(_) => "this destination cannot be believed",
-        PlanError::Zero => "this destination cannot be built",
+        PlanError::Zero | PlanError::Sign => "this destination cannot be built",
     };
     building.hide_user(url);
     let problem = building.problem(&span, title);

@@ -237,6 +237,7 @@ pub(crate) struct Destination {
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
     pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
+    pub(crate) sign: Option<At<Sign>>,
     pub(crate) deadline: Option<Said<Duration>>,
     pub(crate) connect: Option<Said<Duration>>,
     pub(crate) concurrency: Option<At<u32>>,
@@ -254,6 +255,13 @@ pub(crate) struct Destination {
 pub(crate) struct Tls {
     pub(crate) ca: Option<Said<String>>,
     pub(crate) pin: Option<At<Vec<Said<String>>>>,
+}
+
+/// How the attempts of a destination are signed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Sign {
+    pub(crate) standard_webhooks: Option<At<SecretRefs>>,
 }
 
 /// What is sent as `Authorization`: one of them.

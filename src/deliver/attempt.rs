@@ -112,7 +112,7 @@ async fn carry(
     clock: &Clock,
     parcel: &Parcel<'_>,
 ) -> Result<Ended, Ended> {
-    let asked = write(to, parcel, head)?;
+    let asked = write(to, parcel, clock, head)?;
     loop {
         let line = match kept.take() {
             Some(line) => line,

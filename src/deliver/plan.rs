@@ -17,9 +17,15 @@ use zeroize::Zeroizing;
 
 use crate::retry::{Policy, Success};
 use crate::secret::Secret;
+use crate::verify::Signer;
 
 use super::client::Door;
+use super::path::JoinedPath;
+use super::sign;
 use super::tls::{Proof, Roots, Trust, TrustError, is_name};
+
+/// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
+pub const SIGN_MAX: usize = 4;
 
 /// What the operator said of one destination, units read and secrets resolved.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub struct Plan {
     pub auth: Option<Auth>,
     /// Headers set on every attempt, in place of those of the event; the values may be secret.
     pub headers: Vec<(HeaderName, Secret)>,
+    /// The keys that sign every attempt as Standard Webhooks says, the newest first; empty for none.
+    pub sign: Vec<Signer>,
     /// How long an attempt may take, from connecting to the last byte read of the answer.
     pub deadline: Duration,
     /// How long name resolution, TCP and TLS may take together.
@@ -61,6 +69,7 @@ impl Plan {
             trust: Trust::Public,
             auth: None,
             headers: Vec::new(),
+            sign: Vec::new(),
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             concurrency: 8,
@@ -100,6 +109,8 @@ pub enum PlanError {
     HeaderName(HeaderName),
     /// A value that cannot stand in a header.
     HeaderValue(HeaderName),
+    /// More signing keys than are live at a time in any rotation.
+    Sign,
     /// A deadline, connect time, concurrency or byte limit of zero.
     Zero,
     /// What was said of TLS cannot be used.
@@ -115,6 +126,7 @@ impl fmt::Display for PlanError {
             Self::Auth => f.write_str("credentials cannot stand in a header"),
             Self::HeaderName(name) => write!(f, "header `{name}` is set by Porteiro or belongs to the connection"),
             Self::HeaderValue(name) => write!(f, "the value of header `{name}` cannot stand in a header"),
+            Self::Sign => write!(f, "more than {SIGN_MAX} keys: each of them signs every attempt"),
             Self::Zero => f.write_str("must not be zero"),
             Self::Trust(error) => error.fmt(f),
         }
@@ -139,6 +151,8 @@ pub struct Destination {
     pub(super) lines: Secret,
     /// The names of the operator's headers, set in place of what the event brought.
     set: Box<[HeaderName]>,
+    /// What signs an attempt.
+    pub(super) sign: Box<[Signer]>,
     pub(super) deadline: Duration,
     pub(super) concurrency: u16,
     pub(super) bytes: u64,
@@ -175,6 +189,13 @@ impl Destination {
             HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
             lines.set(name, value.expose());
         }
+        if plan.sign.len() > SIGN_MAX {
+            return Err(PlanError::Sign);
+        }
+        if !plan.sign.is_empty() {
+            // What the event brought under these names would stand beside our own.
+            lines.set.extend(sign::NAMES.map(HeaderName::from_static));
+        }
         Ok(Self {
             name: plan.name,
             door: Door {
@@ -186,6 +207,7 @@ impl Destination {
             path: address.path,
             lines: Secret::new(lines.text),
             set: lines.set.into(),
+            sign: plan.sign.into(),
             deadline: plan.deadline,
             concurrency: plan.concurrency,
             bytes: plan.bytes,
@@ -258,8 +280,9 @@ impl Auth {
 
 /// Headers that the operator cannot set: an attempt sets them itself, or they belong to the connection.
 fn is_ours(name: &HeaderName) -> bool {
-    let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "webhook-id", "traceparent"];
-    is_connections(name.as_str().as_bytes()) || told.contains(&name.as_str())
+    let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "traceparent"];
+    let name = name.as_str();
+    is_connections(name.as_bytes()) || told.contains(&name) || sign::NAMES.contains(&name)
 }
 
 /// Headers that belong to one connection, or to the framing of one request, and never go on.
@@ -314,102 +337,6 @@ fn authority(text: &str) -> Option<Authority> {
 /// An IPv6 address stands in brackets in a URL, and nowhere else.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
-}
-
-/// The path and query of a destination, and how those of an event are joined to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JoinedPath {
-    /// Without the `/*`.
-    base: Box<str>,
-    query: Box<str>,
-    takes_rest: bool,
-}
-
-impl JoinedPath {
-    fn parse(path: &str, query: Option<&str>) -> Result<Self, PlanError> {
-        let (base, takes_rest) = match path.strip_suffix("/*") {
-            Some(base) => (base, true),
-            None => (path, false),
-        };
-        if base.contains('*') {
-            return Err(PlanError::Star);
-        }
-        Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
-    }
-
-    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
-    ///
-    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written
-    /// until then is of no use.
-    pub(super) fn join(&self, rest: &str, query: &str, out: &mut Vec<u8>) -> Option<()> {
-        let rest = if self.takes_rest { rest } else { "" };
-        if climbs(rest) || !all(rest, IN_PATH) || !all(query, IN_QUERY) {
-            return None;
-        }
-        let start = out.len();
-        out.extend_from_slice(self.base.as_bytes());
-        if !rest.is_empty() && !rest.starts_with('/') {
-            out.push(b'/');
-        }
-        out.extend_from_slice(rest.as_bytes());
-        if out.len() == start {
-            out.push(b'/');
-        }
-        let mut mark = b'?';
-        for part in [&*self.query, query] {
-            if !part.is_empty() {
-                out.push(mark);
-                out.extend_from_slice(part.as_bytes());
-                mark = b'&';
-            }
-        }
-        (out.len() - start <= TARGET_MAX).then_some(())
-    }
-}
-
-/// The longest target, as the `http` crate has it, by which events come in.
-const TARGET_MAX: usize = 65_534;
-
-/// Bytes that may stand in a path.
-const IN_PATH: u8 = 1;
-/// Bytes that may stand in a query.
-const IN_QUERY: u8 = 2;
-
-/// Where each byte may stand: what the `http` crate reads as path and query, but for the `?` and the `#` that end them.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        let high = byte >= 0x80;
-        let mut class = 0;
-        if high
-            || matches!(byte, b'!' | b'"' | b'$'..=b';' | b'=' | b'@'..=b'_' | b'a'..=b'z' | b'{' | b'|' | b'}' | b'~')
-        {
-            class |= IN_PATH;
-        }
-        if high || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') {
-            class |= IN_QUERY;
-        }
-        classes[byte as usize] = class;
-        if byte == u8::MAX {
-            break;
-        }
-        byte += 1;
-    }
-    classes
-};
-
-fn all(text: &str, class: u8) -> bool {
-    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) == class
-}
-
-/// Whether a path has a segment `.` or `..`, or one that some server would read as such: it could lead anywhere.
-fn climbs(path: &str) -> bool {
-    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
-        return false;
-    }
-    let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
-    read.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 
 use bytes::Bytes;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::event::Head;
 
 use super::plan::{Destination, is_connections};
+use super::sign;
 
 /// What Porteiro tells of an event in headers of its own.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +53,14 @@ pub(super) enum Asked {
     Head,
 }
 
-/// Writes the head of the request for this destination, in place of what is in `out`. The body follows it.
-pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) -> Result<Asked, Unsendable> {
+/// Writes the head of the request for this destination, in place of what is in `out`. The body follows it. The clock is
+/// read only where the time is signed.
+pub(super) fn write(
+    to: &Destination,
+    parcel: &Parcel<'_>,
+    clock: &Clock,
+    out: &mut Vec<u8>,
+) -> Result<Asked, Unsendable> {
     // Method, names and values are found to be what they should, or nothing is written.
     let stored = Head::decode(parcel.head).map_err(|_| Unsendable::Head)?;
     let asked = match stored.method {
@@ -83,6 +90,9 @@ pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) ->
         }
     }
     tell(out, parcel.facts, named, traced);
+    if !to.sign.is_empty() {
+        sign::write(&to.sign, hexadecimal(parcel.facts.event_id).as_flattened(), clock.now(), parcel.body, out);
+    }
     out.extend_from_slice(b"\r\n");
     Ok(asked)
 }
@@ -122,7 +132,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut first = digits.len();
     while first == digits.len() || number > 0 {

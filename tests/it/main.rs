@@ -12,6 +12,7 @@ mod bound;
 mod budget;
 mod ceiling;
 mod crash;
+mod destinations;
 mod drain;
 mod faces;
 mod fresh;

@@ -233,6 +233,7 @@ fn stage() -> Stage {
     {
         stage.write(&format!("secrets/{name}"), 0o600, b"open-sesame-open-sesame\n");
     }
+    stage.write("secrets/crm-signing", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
     stage.write("secrets/partner", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
     for (name, from) in [("fullchain.pem", "one.pem"), ("key.pem", "one.key"), ("crm-ca.pem", "two.pem")] {
         let bytes = std::fs::read(stage.path().join("tls").join(from)).unwrap();

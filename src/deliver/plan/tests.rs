@@ -1,3 +1,4 @@
+use super::super::path::TARGET_MAX;
 use super::*;
 
 const PIN: &str = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

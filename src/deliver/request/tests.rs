@@ -5,7 +5,7 @@ use super::*;
 use crate::deliver::plan::{Auth, Plan};
 use crate::deliver::tls::Roots;
 use crate::secret::Secret;
-use crate::verify::Credential;
+use crate::verify::{Credential, Form, Signer};
 
 const FACTS: Facts =
     Facts { event_id: [0xab; 16], attempt: 3, accepted: Timestamp::from_micros(1_700_000_000_123_456), span: 0x1234 };
@@ -75,7 +75,8 @@ fn write_to(to: &Destination, head: &[u8], body: &[&'static str]) -> Result<(Sen
     let body: Vec<_> = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
     // What was there is gone.
     let mut out = b"leftover".to_vec();
-    let asked = write(to, &Parcel { head, body: &body, facts: FACTS }, &mut out)?;
+    let clock = Clock::manual(Timestamp::from_secs(1_790_000_002)).0;
+    let asked = write(to, &Parcel { head, body: &body, facts: FACTS }, &clock, &mut out)?;
     Ok((Sent::read(&out), asked))
 }
 
@@ -278,10 +279,34 @@ fn the_length_is_that_of_the_pieces() {
 }
 
 #[test]
+fn what_is_signed_replaces_the_signature_that_was_brought() {
+    let secret = Secret::new(b"whsec_b25lIGtleSBvZiB0d2VudHktZm91ciBi".to_vec());
+    let signed = destination(|plan| plan.sign = vec![Signer::read(Form::Whsec, &secret).unwrap()]);
+    let brought = [
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", "1700000000"),
+        ("webhook-signature", "v1,AAAA"),
+        ("webhook-signature", "v1,BBBB"),
+        ("x-other", "stays"),
+    ];
+    let (sent, _) = write_to(&signed, &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.all("webhook-id"), [ID]);
+    assert_eq!(sent.all("webhook-timestamp"), ["1790000002"], "the time of the attempt");
+    let [signature] = sent.all("webhook-signature")[..] else { panic!("one line") };
+    assert!(signature.starts_with("v1,") && signature.len() == 47, "{signature}");
+    assert_eq!(sent.all("x-other"), ["stays"]);
+    // Without a key what was brought goes on, so that the provider's own signature holds.
+    let (sent, _) = write_to(&destination(|_| {}), &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.all("webhook-id"), ["msg_1"]);
+    assert_eq!(sent.all("webhook-signature"), ["v1,AAAA", "v1,BBBB"]);
+}
+
+#[test]
 fn facts_that_are_all_zero_still_make_a_sound_trace() {
     let mut out = Vec::new();
     let facts = Facts { event_id: [0; 16], span: 0, ..FACTS };
-    write(&destination(|_| {}), &Parcel { head: &head(&[]), body: &[], facts }, &mut out).unwrap();
+    let parcel = Parcel { head: &head(&[]), body: &[], facts };
+    write(&destination(|_| {}), &parcel, &Clock::system(), &mut out).unwrap();
     assert!(is_traceparent(Sent::read(&out).all("traceparent")[0].as_bytes()));
 }
 

@@ -1,0 +1,104 @@
+//! How are the path and the query of an event joined to those of a destination?
+//!
+//! Promises: nothing that an event brings leads out of the destination's path, or stands where it ends the request line;
+//! what is written is bounded.
+//!
+//! Must not know: which destination it is.
+
+use super::plan::PlanError;
+
+/// The path and query of a destination, and how those of an event are joined to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct JoinedPath {
+    /// Without the `/*`.
+    base: Box<str>,
+    query: Box<str>,
+    takes_rest: bool,
+}
+
+impl JoinedPath {
+    pub(super) fn parse(path: &str, query: Option<&str>) -> Result<Self, PlanError> {
+        let (base, takes_rest) = match path.strip_suffix("/*") {
+            Some(base) => (base, true),
+            None => (path, false),
+        };
+        if base.contains('*') {
+            return Err(PlanError::Star);
+        }
+        Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
+    }
+
+    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
+    ///
+    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written
+    /// until then is of no use.
+    pub(super) fn join(&self, rest: &str, query: &str, out: &mut Vec<u8>) -> Option<()> {
+        let rest = if self.takes_rest { rest } else { "" };
+        if climbs(rest) || !all(rest, IN_PATH) || !all(query, IN_QUERY) {
+            return None;
+        }
+        let start = out.len();
+        out.extend_from_slice(self.base.as_bytes());
+        if !rest.is_empty() && !rest.starts_with('/') {
+            out.push(b'/');
+        }
+        out.extend_from_slice(rest.as_bytes());
+        if out.len() == start {
+            out.push(b'/');
+        }
+        let mut mark = b'?';
+        for part in [&*self.query, query] {
+            if !part.is_empty() {
+                out.push(mark);
+                out.extend_from_slice(part.as_bytes());
+                mark = b'&';
+            }
+        }
+        (out.len() - start <= TARGET_MAX).then_some(())
+    }
+}
+
+/// The longest target, as the `http` crate has it, by which events come in.
+pub(super) const TARGET_MAX: usize = 65_534;
+
+/// Bytes that may stand in a path.
+const IN_PATH: u8 = 1;
+/// Bytes that may stand in a query.
+const IN_QUERY: u8 = 2;
+
+/// Where each byte may stand: what the `http` crate reads as path and query, but for the `?` and the `#` that end them.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let high = byte >= 0x80;
+        let mut class = 0;
+        if high
+            || matches!(byte, b'!' | b'"' | b'$'..=b';' | b'=' | b'@'..=b'_' | b'a'..=b'z' | b'{' | b'|' | b'}' | b'~')
+        {
+            class |= IN_PATH;
+        }
+        if high || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') {
+            class |= IN_QUERY;
+        }
+        classes[byte as usize] = class;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+fn all(text: &str, class: u8) -> bool {
+    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) == class
+}
+
+/// Whether a path has a segment `.` or `..`, or one that some server would read as such: it could lead anywhere.
+fn climbs(path: &str) -> bool {
+    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
+        return false;
+    }
+    let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    read.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+}
