@@ -209,7 +209,12 @@ impl House {
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
 
-        let house = deliver::House { clock: assembly.clock.clone(), drain: back.clone(), grace: attempts(shutdown) };
+        let house = deliver::House {
+            clock: assembly.clock.clone(),
+            network: network(&doors),
+            drain: back.clone(),
+            grace: attempts(shutdown),
+        };
         let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
         for started in assembly.lanes()? {
             lanes.start(started);
@@ -318,6 +323,13 @@ fn bind(listener: &Arc<str>, address: SocketAddr, given: Option<Bound>) -> Resul
     let address = bound.address().map_err(failed)?;
     tracing::info!(listener = &**listener, %address, passed, "listening");
     Ok(bound)
+}
+
+/// What destinations are reached by; none of them is one of these doors.
+fn network(doors: &[(Door, Bound)]) -> deliver::Network {
+    // A socket that does not know its address is nobody's destination either.
+    let own: Vec<SocketAddr> = doors.iter().filter_map(|(_, bound)| bound.address().ok()).collect();
+    deliver::Network::new(&own)
 }
 
 fn bind_control(path: &Path) -> Result<Local, AppError> {

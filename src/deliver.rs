@@ -18,9 +18,11 @@ mod desk;
 mod ending;
 mod lane;
 mod line;
+mod names;
 mod pace;
 mod path;
 mod plan;
+mod reach;
 mod request;
 mod sign;
 mod tls;
@@ -30,8 +32,10 @@ mod worker;
 
 #[cfg(any(test, fuzzing))]
 pub use answer::compare::holds as answer_holds;
+pub use client::Network;
 pub use ending::{Death, ENDINGS};
 pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
+pub use reach::Denied;
 pub use tls::{Pin, Roots, Trust, TrustError};
 
 use desk::Desk;
@@ -53,6 +57,8 @@ use crate::verify::random;
 pub struct House {
     /// The wall clock.
     pub clock: Clock,
+    /// By what destinations are reached.
+    pub network: Network,
     /// Starts the tasks, and says when the house closes.
     pub drain: Drain,
     /// How long running attempts may go on once the house closes.
@@ -107,7 +113,8 @@ fn open(
     random(&mut seed);
     // What comes in from now on is no backlog.
     let backlog = lane.backlog().owed > 0;
-    let desk = Arc::new(Desk::new(to, lane, metrics, house.clock.clone(), u64::from_ne_bytes(seed)));
+    let desk =
+        Arc::new(Desk::new(to, lane, metrics, (house.clock.clone(), house.network.clone()), u64::from_ne_bytes(seed)));
     let task = house.drain.spawn(lane::run(Arc::clone(&desk), house.clone(), backlog));
     (desk, task)
 }

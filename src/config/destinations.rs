@@ -21,6 +21,7 @@ use super::said::{At, PlainOrSecret, Said};
 use super::secrets::cause;
 use super::{names, raw};
 
+mod reach;
 mod sign;
 
 /// A destination as it is to be started.
@@ -69,6 +70,7 @@ fn one(
     let trust = trust(building, raw.tls.as_ref());
     let auth = raw.auth.as_ref().and_then(|auth| self::auth(building, name.get_ref(), auth));
     let headers = headers(building, &raw.headers);
+    let addresses = reach::addresses(building, raw);
     let sign = sign::build(building, raw.sign.as_ref());
     let journal = journal(building, name.get_ref(), raw, disk);
     let Some(url) = &raw.url else {
@@ -81,6 +83,7 @@ fn one(
     let plan = Plan {
         host: raw.host.as_ref().map(|host| host.value.as_str().into()),
         trust,
+        addresses,
         auth,
         headers,
         sign,

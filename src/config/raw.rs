@@ -234,6 +234,7 @@ pub(crate) struct SourceLimits {
 pub(crate) struct Destination {
     pub(crate) url: Option<Said<String>>,
     pub(crate) host: Option<Said<String>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
     pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::retry::{Fault, Outcome, retry_after};
 
 use super::alarm::{Cut, Limits};
-use super::client::Shut;
+use super::client::{Network, Shut};
 use super::line::{Appetite, Exchange, Line};
 use super::plan::Destination;
 use super::request::{Parcel, Unsendable, write};
@@ -72,8 +72,8 @@ impl From<Cut> for Ended {
 impl From<Shut> for Ended {
     fn from(why: Shut) -> Self {
         match why {
-            Shut::Name(error) => Heard::fault(Fault::Dns, Some(error.to_string())),
-            Shut::Address => Heard::fault(Fault::Dns, Some("leads only to addresses of no destination".to_owned())),
+            Shut::Name(why) => Heard::fault(Fault::Dns, Some(why.as_ref().to_owned())),
+            Shut::Denied(why) => Heard::fault(Fault::Denied, Some(why)),
             Shut::Refused(error) => Heard::fault(Fault::Connect, Some(error.to_string())),
             Shut::Tls(error) => Heard::fault(Fault::Tls, Some(error.to_string())),
             Shut::Slow => Heard::fault(Fault::Connect, Some("no connection in time".to_owned())),
@@ -95,10 +95,10 @@ pub(super) async fn attempt(
     to: &Destination,
     kit: &mut Kit,
     limits: &mut Limits<'_>,
-    clock: &Clock,
+    surroundings: (&Clock, &Network),
     parcel: &Parcel<'_>,
 ) -> Ended {
-    let ended = carry(to, kit, limits, clock, parcel).await.unwrap_or_else(|ended| ended);
+    let ended = carry(to, kit, limits, surroundings, parcel).await.unwrap_or_else(|ended| ended);
     if kit.head.capacity() > HEAD_ROOM {
         kit.head = Vec::new();
     }
@@ -109,14 +109,14 @@ async fn carry(
     to: &Destination,
     Kit { line: kept, head }: &mut Kit,
     limits: &mut Limits<'_>,
-    clock: &Clock,
+    (clock, network): (&Clock, &Network),
     parcel: &Parcel<'_>,
 ) -> Result<Ended, Ended> {
     let asked = write(to, parcel, clock, head)?;
     loop {
         let line = match kept.take() {
             Some(line) => line,
-            None => match limits.within(to.door.open()).await {
+            None => match limits.within(to.door.open(network)).await {
                 Ok(opened) => opened?,
                 // Nothing was sent: it is no event that makes the destination slow.
                 Err(Cut::Deadline) => return Err(Shut::Slow.into()),

@@ -25,6 +25,7 @@ use crate::metrics::DestinationMetrics;
 use crate::retry::{Blame, Gate, Next, Outcome, Pass};
 
 use super::attempt::{Ended, Heard};
+use super::client::Network;
 use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
 use super::{Death, Ending};
@@ -40,6 +41,7 @@ pub(super) struct Desk {
     /// What attempts go by that begin now.
     to: ArcSwap<Destination>,
     pub(super) clock: Clock,
+    pub(super) network: Network,
     pub(super) metrics: Arc<DestinationMetrics>,
     /// Set when the house closes: the last moment for attempts under way.
     pub(super) stop: OnceLock<Instant>,
@@ -109,7 +111,7 @@ impl Desk {
         to: Arc<Destination>,
         lane: Lane,
         metrics: Arc<DestinationMetrics>,
-        clock: Clock,
+        (clock, network): (Clock, Network),
         seed: u64,
     ) -> Self {
         let state = State {
@@ -129,7 +131,7 @@ impl Desk {
             armed: None,
         };
         let (name, to, state) = (to.name().into(), ArcSwap::new(to), Mutex::new(state));
-        Self { name, to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
+        Self { name, to, clock, network, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 //! Must not know: sockets, the journal, the state of anything.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,12 +16,14 @@ use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
+use crate::admission::Ranges;
 use crate::retry::{Policy, Success};
 use crate::secret::Secret;
 use crate::verify::Signer;
 
 use super::client::Door;
 use super::path::JoinedPath;
+use super::reach::{Denied, Reach};
 use super::sign;
 use super::tls::{Proof, Roots, Trust, TrustError, is_name};
 
@@ -38,6 +41,8 @@ pub struct Plan {
     pub host: Option<Box<str>>,
     /// Whom to believe that it is the destination; of no meaning for `http`.
     pub trust: Trust,
+    /// The addresses that its name may lead to, and no others; without them those that names may lead to.
+    pub addresses: Option<Ranges>,
     /// What is sent as `Authorization`.
     pub auth: Option<Auth>,
     /// Headers set on every attempt, in place of those of the event; the values may be secret.
@@ -67,6 +72,7 @@ impl Plan {
             url: url.into(),
             host: None,
             trust: Trust::Public,
+            addresses: None,
             auth: None,
             headers: Vec::new(),
             sign: Vec::new(),
@@ -196,10 +202,12 @@ impl Destination {
             // What the event brought under these names would stand beside our own.
             lines.set.extend(sign::NAMES.map(HeaderName::from_static));
         }
+        let host = bare(address.authority.host());
         Ok(Self {
             name: plan.name,
             door: Door {
-                host: bare(address.authority.host()).into(),
+                host: host.into(),
+                reach: Reach::of(host, plan.addresses),
                 port: address.authority.port_u16().unwrap_or(if address.tls { 443 } else { 80 }),
                 tls,
                 limit: plan.connect,
@@ -229,6 +237,12 @@ impl Destination {
         let mut target = Vec::new();
         self.path.join(rest, query, &mut target)?;
         String::from_utf8(target).ok()
+    }
+
+    /// Why nothing is delivered where its name leads to this address; `None` where something is.
+    #[must_use]
+    pub fn denies(&self, address: IpAddr) -> Option<Denied> {
+        self.door.reach.denies(address)
     }
 
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.

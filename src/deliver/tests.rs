@@ -3,6 +3,7 @@
 mod changes;
 mod faults;
 mod flow;
+mod rebinding;
 mod slots;
 
 use std::time::Duration;
@@ -57,7 +58,8 @@ impl Rig {
         let plans: Vec<_> = names.iter().map(|name| DestinationPlan::new(name)).collect();
         let (journal, writer, _) =
             Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
-        let house = House { clock, drain: Drain::new(), grace: Duration::from_secs(20) };
+        let network = Network::default();
+        let house = House { clock, network, drain: Drain::new(), grace: Duration::from_secs(20) };
         Self { journal, writer, hand, house, metrics: Metrics::new(), count: 0 }
     }
 

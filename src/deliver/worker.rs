@@ -77,13 +77,13 @@ impl Worker {
     }
 
     async fn carry(&self, work: &Work, kit: &mut Kit, alarm: &mut Alarm) -> Ended {
-        let Desk { clock, stop, .. } = &*self.desk;
+        let Desk { clock, network, stop, .. } = &*self.desk;
         let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
         let parcel = Parcel { head: &delivery.head, body: delivery.body.pieces(), facts };
         let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
-        attempt(to, kit, &mut limits, clock, &parcel).await
+        attempt(to, kit, &mut limits, (clock, network), &parcel).await
     }
 
     /// Waits for something to do. `None` when there is nothing to be had any more, or was not for long.

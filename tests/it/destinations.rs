@@ -1,9 +1,10 @@
 //! Destinations of the real world: what a CRM asks of whoever calls it, and what stands in between.
 
+mod named;
 mod signed;
 
-use crate::support::hmac_hex;
 use crate::support::house::{House, SECRET};
+use crate::support::{eventually, hmac_hex};
 
 /// A plain listener, a journal, a source that is proven by an HMAC of its body, and these sections; events of that source
 /// go to these destinations.
@@ -57,4 +58,10 @@ fn send(house: &House, rest: &str, headers: &[(&str, &str)], number: u32) -> Vec
 /// How many attempts for a destination ended like this.
 fn attempts(house: &House, destination: &str, outcome: &str) -> f64 {
     house.metrics().value("porteiro_attempts_total", &[("destination", destination), ("outcome", outcome)])
+}
+
+/// Has the configuration read again; returns when it is in force as the one of this number.
+fn reload(house: &House, generation: f64) {
+    house.signal(rustix::process::Signal::HUP);
+    eventually("the reload", || house.metrics().value("porteiro_config_generation", &[]) >= generation);
 }

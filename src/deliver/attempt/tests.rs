@@ -31,6 +31,7 @@ use Short::{Delivered, Event};
 /// Whoever tries, with their connection.
 struct Trier {
     to: Destination,
+    network: Network,
     kit: Kit,
     alarm: Alarm,
     stop: OnceLock<Instant>,
@@ -48,6 +49,7 @@ impl Trier {
         let alarm = Alarm::new(Instant::now());
         Self {
             to,
+            network: Network::default(),
             kit: Kit::default(),
             alarm,
             stop: OnceLock::new(),
@@ -72,7 +74,7 @@ impl Trier {
         let parcel = Parcel { head, body: &self.body, facts };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
-        let ended = attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await;
+        let ended = attempt(&self.to, &mut self.kit, &mut limits, (&Clock::system(), &self.network), &parcel).await;
         self.in_time = Instant::now() < deadline;
         match ended {
             Ended::Stopped => Short::Stopped,
