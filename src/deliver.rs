@@ -22,6 +22,7 @@ mod names;
 mod pace;
 mod path;
 mod plan;
+mod proxy;
 mod reach;
 mod request;
 mod sign;
@@ -35,6 +36,7 @@ pub use answer::compare::holds as answer_holds;
 pub use client::Network;
 pub use ending::{Death, ENDINGS};
 pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
+pub use proxy::Proxy;
 pub use reach::Denied;
 pub use tls::{Pin, Roots, Trust, TrustError};
 

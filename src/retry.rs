@@ -97,6 +97,8 @@ pub enum Fault {
     Dns,
     /// Its name leads only to addresses that are denied to it.
     Denied,
+    /// The proxy before it does not answer, or does not let through.
+    Proxy,
     /// No connection.
     Connect,
     /// No TLS, or not its certificate.
@@ -114,7 +116,7 @@ impl Fault {
     #[must_use]
     pub const fn unreached(self) -> bool {
         match self {
-            Self::Dns | Self::Denied | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
+            Self::Dns | Self::Denied | Self::Proxy | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
             Self::Timeout | Self::Broken | Self::Answer(_) => false,
         }
     }
@@ -125,6 +127,7 @@ impl Fault {
         match self {
             Self::Dns => "dns",
             Self::Denied => "denied",
+            Self::Proxy => "proxy",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Timeout => "timeout",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::deliver::{self, Auth, Pin, Plan, PlanError, Roots, Trust};
+use crate::deliver::{self, Pin, Plan, PlanError, Roots, Trust};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
 use crate::secret::Secret;
@@ -21,6 +21,8 @@ use super::said::{At, PlainOrSecret, Said};
 use super::secrets::cause;
 use super::{names, raw};
 
+mod auth;
+mod proxy;
 mod reach;
 mod sign;
 
@@ -48,31 +50,39 @@ const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
 const CA_MAX: usize = 4 << 20;
 
 /// Builds the destinations, in the order of their names.
-pub(crate) fn build(building: &mut Building<'_>, said: &raw::Named<raw::Destination>, disk: u64) -> Vec<Placed> {
-    let mut roots = Roots::default();
+pub(crate) fn build(building: &mut Building<'_>, file: &raw::File, disk: u64) -> Vec<Placed> {
+    let mut given = Given { disk, roots: Roots::default(), proxy: proxy::shared(building, file) };
     let mut built = Vec::new();
-    for (name, destination) in said {
+    for (name, destination) in &file.destination {
         building.name(name);
-        built.extend(one(building, name, destination, disk, &mut roots));
+        built.extend(one(building, name, destination, &mut given));
     }
     built
+}
+
+/// What all destinations share.
+struct Given {
+    /// As much as the journal may take.
+    disk: u64,
+    roots: Roots,
+    proxy: proxy::Shared,
 }
 
 fn one(
     building: &mut Building<'_>,
     name: &toml::Spanned<String>,
     said: &At<raw::Destination>,
-    disk: u64,
-    roots: &mut Roots,
+    given: &mut Given,
 ) -> Option<Placed> {
     let raw = &said.value;
     let problems = building.problems.count();
     let trust = trust(building, raw.tls.as_ref());
-    let auth = raw.auth.as_ref().and_then(|auth| self::auth(building, name.get_ref(), auth));
+    let auth = raw.auth.as_ref().and_then(|said| auth::build(building, &["destination", name.get_ref(), "auth"], said));
     let headers = headers(building, &raw.headers);
     let addresses = reach::addresses(building, raw);
+    let proxy = proxy::of(building, name.get_ref(), raw, &given.proxy);
     let sign = sign::build(building, raw.sign.as_ref());
-    let journal = journal(building, name.get_ref(), raw, disk);
+    let journal = journal(building, name.get_ref(), raw, given.disk);
     let Some(url) = &raw.url else {
         let path = ["destination", name.get_ref(), "url"];
         building.missing(&name.span(), &path, "say where events go, such as url = \"https://crm.example.com/hooks/*\"");
@@ -83,6 +93,7 @@ fn one(
     let plan = Plan {
         host: raw.host.as_ref().map(|host| host.value.as_str().into()),
         trust,
+        proxy: proxy.as_ref().map(|(proxy, _)| proxy.clone()),
         addresses,
         auth,
         headers,
@@ -99,11 +110,11 @@ fn one(
     exposed(building, raw, url);
     // Where `tls` could not be read, public roots stand in, and what is wrong with those is not the operator's affair.
     let stands_in = building.problems.count() > problems;
-    let built = match deliver::Destination::build(plan.clone(), roots) {
+    let built = match deliver::Destination::build(plan.clone(), &mut given.roots) {
         Ok(built) => Arc::new(built),
         Err(PlanError::Trust(_)) if stands_in => return None,
         Err(error) => {
-            refused(building, raw, url, &error);
+            refused(building, raw, url, proxy.as_ref().map(|(_, span)| span), &error);
             return None;
         }
     };
@@ -142,17 +153,26 @@ fn exposed(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
 }
 
 /// Puts what `deliver` refuses where it stands.
-fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<String>, error: &PlanError) {
+fn refused(
+    building: &mut Building<'_>,
+    raw: &raw::Destination,
+    url: &Said<String>,
+    proxy: Option<&Span>,
+    error: &PlanError,
+) {
     let span = match error {
         PlanError::Url | PlanError::Star => url.span.clone(),
-        PlanError::Host => raw.host.as_ref().map_or_else(|| url.span.clone(), |host| host.span.clone()),
+        PlanError::Host | PlanError::ProxyHost => {
+            raw.host.as_ref().map_or_else(|| url.span.clone(), |host| host.span.clone())
+        }
         PlanError::Auth => raw.auth.as_ref().map_or_else(|| url.span.clone(), |auth| auth.span.clone()),
         PlanError::HeaderName(name) | PlanError::HeaderValue(name) => {
             let found = raw.headers.keys().find(|key| key.get_ref().eq_ignore_ascii_case(name.as_str()));
             found.map_or_else(|| url.span.clone(), toml::Spanned::span)
         }
         PlanError::Trust(_) => raw.tls.as_ref().map_or_else(|| url.span.clone(), |tls| tls.span.clone()),
-        PlanError::Zero | PlanError::Sign => url.span.clone(),
+        PlanError::ProxyAddresses => raw.addresses.as_ref().map_or_else(|| url.span.clone(), |said| said.span.clone()),
+        PlanError::Zero | PlanError::Sign | PlanError::Proxy | PlanError::ProxyAuth => url.span.clone(),
     };
     let title = match error {
         PlanError::Url | PlanError::Star => "this URL cannot be used",
@@ -160,7 +180,11 @@ fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
         PlanError::Auth => "these credentials cannot be used",
         PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set",
         PlanError::Trust(_) => "this destination cannot be believed",
-        PlanError::Zero | PlanError::Sign => "this destination cannot be built",
+        PlanError::ProxyHost => "a host of its own does not go through a proxy for http",
+        PlanError::ProxyAddresses => "no address is looked at where a proxy is in between",
+        PlanError::Zero | PlanError::Sign | PlanError::Proxy | PlanError::ProxyAuth => {
+            "this destination cannot be built"
+        }
     };
     building.hide_user(url);
     let problem = building.problem(&span, title);
@@ -172,6 +196,12 @@ fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
         }
         PlanError::Host => {
             problem.help("such as \"crm.example.com\" or \"crm.example.com:8443\"");
+        }
+        PlanError::ProxyHost | PlanError::ProxyAddresses => {
+            if let Some(span) = proxy {
+                problem.also(span.clone(), "this proxy");
+            }
+            problem.help("reach this destination without it, by proxy = \"off\", or leave the key out");
         }
         _ => {}
     }
@@ -215,37 +245,6 @@ fn trust(building: &mut Building<'_>, said: Option<&At<raw::Tls>>) -> Trust {
             if read.len() == pins.value.len() && !read.is_empty() { Trust::Pinned(read) } else { Trust::Public }
         }
         (None, None) => Trust::Public,
-    }
-}
-
-fn auth(building: &mut Building<'_>, name: &str, said: &At<raw::Auth>) -> Option<Auth> {
-    match (&said.value.basic, &said.value.bearer) {
-        (Some(basic), None) => {
-            let password = basic.value.password.as_ref();
-            let secret = password.and_then(|said| building.outside.secret(said, &mut building.problems));
-            if password.is_none() {
-                let path = ["destination", name, "auth", "basic", "password"];
-                building.missing(&basic.span, &path, "add password = { file = \"PATH\" } or { env = \"NAME\" }");
-            }
-            let Some(user) = &basic.value.user else {
-                building.missing(&basic.span, &["destination", name, "auth", "basic", "user"], "add user = \"NAME\"");
-                return None;
-            };
-            Some(Auth::Basic { user: user.value.as_str().into(), password: secret? })
-        }
-        (None, Some(bearer)) => building.outside.secret(bearer, &mut building.problems).map(Auth::Bearer),
-        (None, None) => {
-            building.says_nothing(&said.span, "`auth` says nothing", "add `basic` or `bearer`");
-            None
-        }
-        (Some(basic), Some(bearer)) => {
-            let also = bearer.span.clone();
-            building
-                .problem(&basic.span, "`basic` and `bearer` exclude each other")
-                .also(also, "and here")
-                .help("a request has one Authorization; keep one of them");
-            None
-        }
     }
 }
 

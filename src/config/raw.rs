@@ -13,7 +13,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choice::{LogFormat, LogLevel, Metered};
-use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
+use super::said::{
+    AddressesSaid, At, Direct, Flow, Label, OrText, PlainOrSecret, Said, SecretRef, SecretRefs, Size, TextOr,
+};
 use super::units::Rate;
 use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader};
@@ -27,6 +29,8 @@ pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct File {
     pub(crate) format: Option<At<i64>>,
+    pub(crate) proxy: Option<At<TextOr<Proxy>>>,
+    pub(crate) no_proxy: Option<At<Vec<Said<String>>>>,
     pub(crate) log: Log,
     pub(crate) limits: Limits,
     pub(crate) dedup: Dedup,
@@ -235,6 +239,7 @@ pub(crate) struct Destination {
     pub(crate) url: Option<Said<String>>,
     pub(crate) host: Option<Said<String>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
+    pub(crate) proxy: Option<At<TextOr<Proxy>>>,
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
     pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
@@ -248,6 +253,18 @@ pub(crate) struct Destination {
     pub(crate) success: Option<At<Vec<Said<String>>>>,
     pub(crate) hand_over: Option<Said<HandOver>>,
     pub(crate) retry: Retry,
+}
+
+/// Through whom destinations are reached.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Proxy {
+    pub(crate) url: Option<Said<String>>,
+    pub(crate) auth: Option<At<Auth>>,
+}
+
+impl OrText for Proxy {
+    const FORM: &'static str = "a URL such as \"http://proxy.example.com:3128\", or a table with `url` and `auth`";
 }
 
 /// Whom to believe that it is the destination: one of them.

@@ -27,7 +27,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
     ("source.*", &["late", "mode", "split", "tenant"]),
-    ("destination.*", &["mode", "no-proxy", "proxy", "rate", "rewrite"]),
+    ("destination.*", &["mode", "rate", "rewrite"]),
     ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),
 ];

@@ -16,6 +16,7 @@ use super::alarm::{Cut, Limits};
 use super::client::{Network, Shut};
 use super::line::{Appetite, Exchange, Line};
 use super::plan::Destination;
+use super::proxy::Barred;
 use super::request::{Parcel, Unsendable, write};
 
 /// How much of an answer's body is read, so that its connection can be used again.
@@ -74,6 +75,7 @@ impl From<Shut> for Ended {
         match why {
             Shut::Name(why) => Heard::fault(Fault::Dns, Some(why.as_ref().to_owned())),
             Shut::Denied(why) => Heard::fault(Fault::Denied, Some(why)),
+            Shut::Proxy(why) => Heard::fault(Fault::Proxy, Some(why)),
             Shut::Refused(error) => Heard::fault(Fault::Connect, Some(error.to_string())),
             Shut::Tls(error) => Heard::fault(Fault::Tls, Some(error.to_string())),
             Shut::Slow => Heard::fault(Fault::Connect, Some("no connection in time".to_owned())),
@@ -132,6 +134,10 @@ async fn carry(
         let after = found.retry_after.and_then(|value| retry_after(&value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
         let delivered = matches!(outcome, Outcome::Delivered { .. });
+        // Of all answers this one is never the destination's own (RFC 9110, 15.5.8).
+        if !delivered && found.status == 407 && !to.door.is_direct() {
+            return Err(Heard::fault(Fault::Proxy, Some(Barred::Status(407).to_string())));
+        }
         // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
         // refuses before they have read everything does not get the rest.
         let mut answer = Vec::new();

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::line::{Line, Stream};
 use super::names::Names;
+use super::proxy::{Way, tunnel};
 use super::reach::{Denied, Own, Reach};
 use super::tls::Proof;
 
@@ -24,11 +25,13 @@ use super::tls::Proof;
 const MAX_ADDRESSES: usize = 4;
 
 /// Where and how to connect.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Door {
     pub(super) host: Box<str>,
     pub(super) port: u16,
     pub(super) reach: Reach,
+    /// Whether that is a proxy, and what is said to it.
+    pub(super) way: Way,
     pub(super) tls: Option<Proof>,
     /// How long name resolution, TCP and TLS may take together.
     pub(super) limit: Duration,
@@ -61,6 +64,8 @@ pub(super) enum Shut {
     Name(Arc<str>),
     /// The name leads only to addresses that are denied to it: which, and what to do.
     Denied(String),
+    /// The proxy cannot be reached, or does not let through.
+    Proxy(String),
     /// Nobody accepts.
     Refused(io::Error),
     /// TLS failed: no TLS there, or not the destination.
@@ -80,7 +85,10 @@ impl Door {
     }
 
     async fn stream(&self, network: &Network, end: Instant) -> Result<Stream, Shut> {
-        let tcp = self.tcp(network, end).await?;
+        let mut tcp = self.tcp(network, end).await.map_err(|shut| self.of_proxy(shut))?;
+        if let Way::Tunnel(request) = &self.way {
+            tunnel(&mut tcp, request).await.map_err(|barred| Shut::Proxy(barred.to_string()))?;
+        }
         match &self.tls {
             None => Ok(Stream::Plain(tcp)),
             Some(proof) => Ok(Stream::Tls(Box::new(proof.demand(tcp).await.map_err(Shut::Tls)?))),
@@ -135,6 +143,33 @@ impl Door {
             Some((address, why)) if allowed.is_empty() => Err(self.denied(address, why)),
             _ => Ok(allowed),
         }
+    }
+
+    /// Whether there is no proxy between.
+    pub(super) const fn is_direct(&self) -> bool {
+        matches!(self.way, Way::Direct)
+    }
+
+    /// What stands before the path in a request: nothing, or the origin where a proxy is asked for the whole URL.
+    pub(super) fn origin(&self) -> &[u8] {
+        match &self.way {
+            Way::Whole(origin) => origin.as_bytes(),
+            Way::Direct | Way::Tunnel(_) => b"",
+        }
+    }
+
+    /// What is wrong before anything was said is wrong with the proxy, where there is one.
+    fn of_proxy(&self, shut: Shut) -> Shut {
+        if self.is_direct() {
+            return shut;
+        }
+        Shut::Proxy(match shut {
+            Shut::Name(why) => format!("the proxy {} cannot be found: {why}", self.host),
+            Shut::Refused(error) => format!("the proxy cannot be reached: {error}"),
+            Shut::Slow => "the proxy cannot be reached in time".to_owned(),
+            Shut::Denied(why) | Shut::Proxy(why) => format!("the proxy: {why}"),
+            Shut::Tls(error) => error.to_string(),
+        })
     }
 
     /// Without a reason of its own it is a listener of this house.

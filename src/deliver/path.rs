@@ -28,6 +28,11 @@ impl JoinedPath {
         Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
     }
 
+    /// Whether it is neither path nor query.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(&*self.base, "" | "/") && self.query.is_empty() && !self.takes_rest
+    }
+
     /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
     ///
     /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written

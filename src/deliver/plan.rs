@@ -23,6 +23,7 @@ use crate::verify::Signer;
 
 use super::client::Door;
 use super::path::JoinedPath;
+use super::proxy::{Proxy, Via, Way};
 use super::reach::{Denied, Reach};
 use super::sign;
 use super::tls::{Proof, Roots, Trust, TrustError, is_name};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub host: Option<Box<str>>,
     /// Whom to believe that it is the destination; of no meaning for `http`.
     pub trust: Trust,
+    /// Through whom it is reached.
+    pub proxy: Option<Proxy>,
     /// The addresses that its name may lead to, and no others; without them those that names may lead to.
     pub addresses: Option<Ranges>,
     /// What is sent as `Authorization`.
@@ -72,6 +75,7 @@ impl Plan {
             url: url.into(),
             host: None,
             trust: Trust::Public,
+            proxy: None,
             addresses: None,
             auth: None,
             headers: Vec::new(),
@@ -115,6 +119,14 @@ pub enum PlanError {
     HeaderName(HeaderName),
     /// A value that cannot stand in a header.
     HeaderValue(HeaderName),
+    /// A proxy that is no `http://host:port`.
+    Proxy,
+    /// Credentials for a proxy that cannot stand in a header.
+    ProxyAuth,
+    /// A host of its own, which a proxy that is asked for the whole URL would not pass on.
+    ProxyHost,
+    /// Addresses that would not be looked at, because the proxy resolves the name.
+    ProxyAddresses,
     /// More signing keys than are live at a time in any rotation.
     Sign,
     /// A deadline, connect time, concurrency or byte limit of zero.
@@ -132,6 +144,10 @@ impl fmt::Display for PlanError {
             Self::Auth => f.write_str("credentials cannot stand in a header"),
             Self::HeaderName(name) => write!(f, "header `{name}` is set by Porteiro or belongs to the connection"),
             Self::HeaderValue(name) => write!(f, "the value of header `{name}` cannot stand in a header"),
+            Self::Proxy => f.write_str("not http://host:port and nothing else"),
+            Self::ProxyAuth => f.write_str("credentials cannot stand in a header"),
+            Self::ProxyHost => f.write_str("a proxy names the host of the URL"),
+            Self::ProxyAddresses => f.write_str("the proxy looks the name up"),
             Self::Sign => write!(f, "more than {SIGN_MAX} keys: each of them signs every attempt"),
             Self::Zero => f.write_str("must not be zero"),
             Self::Trust(error) => error.fmt(f),
@@ -202,16 +218,26 @@ impl Destination {
             // What the event brought under these names would stand beside our own.
             lines.set.extend(sign::NAMES.map(HeaderName::from_static));
         }
-        let host = bare(address.authority.host());
+        let via = match &plan.proxy {
+            Some(_) if plan.addresses.is_some() => return Err(PlanError::ProxyAddresses),
+            Some(_) if plan.host.is_some() && !address.tls => return Err(PlanError::ProxyHost),
+            Some(proxy) => Some(Via::new(proxy, &address)?),
+            None => None,
+        };
+        if let Some((name, value)) = via.as_ref().and_then(|via| via.shown.as_ref()) {
+            lines.put(name.as_str(), value.expose());
+        }
+        let (host, port, reach, way) = match via {
+            // Where it is in the operator's network, nobody else says.
+            Some(Via { host, port, way, shown: _ }) => {
+                let reach = Reach::of_house(&host);
+                (host, port, reach, way)
+            }
+            None => (address.host().into(), address.port(), Reach::of(address.host(), plan.addresses), Way::Direct),
+        };
         Ok(Self {
             name: plan.name,
-            door: Door {
-                host: host.into(),
-                reach: Reach::of(host, plan.addresses),
-                port: address.authority.port_u16().unwrap_or(if address.tls { 443 } else { 80 }),
-                tls,
-                limit: plan.connect,
-            },
+            door: Door { host, port, reach, way, tls, limit: plan.connect },
             path: address.path,
             lines: Secret::new(lines.text),
             set: lines.set.into(),
@@ -242,7 +268,7 @@ impl Destination {
     /// Why nothing is delivered where its name leads to this address; `None` where something is.
     #[must_use]
     pub fn denies(&self, address: IpAddr) -> Option<Denied> {
-        self.door.reach.denies(address)
+        if self.door.is_direct() { self.door.reach.denies(address) } else { None }
     }
 
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
@@ -278,7 +304,7 @@ impl Lines {
 }
 
 impl Auth {
-    fn value(&self) -> Result<Zeroizing<Vec<u8>>, PlanError> {
+    pub(super) fn value(&self) -> Result<Zeroizing<Vec<u8>>, PlanError> {
         let text = match self {
             Self::Basic { user, .. } if user.contains(':') => return Err(PlanError::Auth),
             Self::Basic { user, password } => {
@@ -317,14 +343,27 @@ pub(super) fn is_connections(name: &[u8]) -> bool {
     )
 }
 
-struct Address {
-    tls: bool,
-    authority: Authority,
+pub(super) struct Address {
+    pub(super) tls: bool,
+    pub(super) authority: Authority,
     path: JoinedPath,
 }
 
 impl Address {
-    fn parse(url: &str) -> Result<Self, PlanError> {
+    pub(super) fn host(&self) -> &str {
+        bare(self.authority.host())
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.tls { 443 } else { 80 })
+    }
+
+    /// Whether it has neither path nor query.
+    pub(super) fn is_bare(&self) -> bool {
+        self.path.is_bare()
+    }
+
+    pub(super) fn parse(url: &str) -> Result<Self, PlanError> {
         if url.contains('#') {
             return Err(PlanError::Url);
         }

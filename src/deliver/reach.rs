@@ -93,6 +93,14 @@ impl Reach {
         }
     }
 
+    /// Where a machine of the operator's own network of this name or address may be.
+    pub(super) fn of_house(host: &str) -> Self {
+        match Self::of(host, None) {
+            Self::Name(Kin::World) => Self::Name(Kin::House),
+            other => other,
+        }
+    }
+
     /// Why not there; `None` where it may be.
     pub(super) fn denies(&self, address: IpAddr) -> Option<Denied> {
         let kin = match self {

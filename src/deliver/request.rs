@@ -73,6 +73,7 @@ pub(super) fn write(
     out.reserve(parcel.head.len() + to.lines.expose().len() + 512);
     out.extend_from_slice(stored.method.as_bytes());
     out.push(b' ');
+    out.extend_from_slice(to.door.origin());
     to.path.join(stored.rest, stored.query, out).ok_or(Unsendable::Path)?;
     out.extend_from_slice(b" HTTP/1.1\r\n");
     out.extend_from_slice(to.lines.expose());

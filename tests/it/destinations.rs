@@ -1,6 +1,7 @@
 //! Destinations of the real world: what a CRM asks of whoever calls it, and what stands in between.
 
 mod named;
+mod proxied;
 mod signed;
 
 use crate::support::house::{House, SECRET};

@@ -229,8 +229,16 @@ fn keys_of_text(text: &str, mirror: &BTreeSet<String>) -> BTreeSet<String> {
 /// A stage with the files that the example names.
 fn stage() -> Stage {
     let stage = Stage::set();
-    for name in ["github", "meta-verify-token", "crm", "archive", "gupshup-path", "gupshup-header", "twilio-auth-token"]
-    {
+    for name in [
+        "proxy",
+        "github",
+        "meta-verify-token",
+        "crm",
+        "archive",
+        "gupshup-path",
+        "gupshup-header",
+        "twilio-auth-token",
+    ] {
         stage.write(&format!("secrets/{name}"), 0o600, b"open-sesame-open-sesame\n");
     }
     stage.write("secrets/crm-signing", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");

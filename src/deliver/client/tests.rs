@@ -7,7 +7,14 @@ use crate::admission::Ranges;
 fn door(host: &str, port: u16, declared: &[&str]) -> Door {
     let prefixes: Vec<IpNet> = declared.iter().map(|text| text.parse().unwrap()).collect();
     let declared = (!prefixes.is_empty()).then(|| Ranges::build(&prefixes));
-    Door { host: host.into(), port, reach: Reach::of(host, declared), tls: None, limit: Duration::from_secs(10) }
+    Door {
+        host: host.into(),
+        port,
+        reach: Reach::of(host, declared),
+        way: Way::Direct,
+        tls: None,
+        limit: Duration::from_secs(10),
+    }
 }
 
 /// A network in which each name leads to these addresses.
