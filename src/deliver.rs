@@ -38,7 +38,7 @@ pub use ending::{Death, ENDINGS};
 pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
 pub use proxy::Proxy;
 pub use reach::Denied;
-pub use tls::{Pin, Roots, Trust, TrustError};
+pub use tls::{Pin, Roots, Shown, Trust, TrustError};
 
 use desk::Desk;
 use ending::Ending;

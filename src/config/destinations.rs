@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::deliver::{self, Pin, Plan, PlanError, Roots, Trust};
+use crate::deliver::{self, Plan, PlanError, Roots};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
 use crate::secret::Secret;
@@ -18,13 +18,13 @@ use crate::secret::Secret;
 use super::build::Building;
 use super::problem::Span;
 use super::said::{At, PlainOrSecret, Said};
-use super::secrets::cause;
 use super::{names, raw};
 
 mod auth;
 mod proxy;
 mod reach;
 mod sign;
+mod tls;
 
 /// A destination as it is to be started.
 #[derive(Clone, Debug)]
@@ -46,8 +46,6 @@ pub(crate) struct Placed {
 
 /// Longest schedule, age or deadline that makes sense.
 const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
-/// Largest CA file that is read.
-const CA_MAX: usize = 4 << 20;
 
 /// Builds the destinations, in the order of their names.
 pub(crate) fn build(building: &mut Building<'_>, file: &raw::File, disk: u64) -> Vec<Placed> {
@@ -76,7 +74,8 @@ fn one(
 ) -> Option<Placed> {
     let raw = &said.value;
     let problems = building.problems.count();
-    let trust = trust(building, raw.tls.as_ref());
+    let trust = tls::trust(building, raw.tls.as_ref());
+    let shown = tls::shown(building, name.get_ref(), raw.tls.as_ref());
     let auth = raw.auth.as_ref().and_then(|said| auth::build(building, &["destination", name.get_ref(), "auth"], said));
     let headers = headers(building, &raw.headers);
     let addresses = reach::addresses(building, raw);
@@ -93,6 +92,7 @@ fn one(
     let plan = Plan {
         host: raw.host.as_ref().map(|host| host.value.as_str().into()),
         trust,
+        shown,
         proxy: proxy.as_ref().map(|(proxy, _)| proxy.clone()),
         addresses,
         auth,
@@ -131,10 +131,12 @@ fn exposed(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
             && uri.scheme_str() == Some("https")
             && tls.value.ca.is_none()
             && tls.value.pin.is_none()
+            && tls.value.certificate.is_none()
+            && tls.value.key.is_none()
         {
             building
                 .problem(&tls.span, "`tls` says nothing")
-                .help("add `ca` or `pin`, or leave `tls` out for public roots");
+                .help("add `ca`, `pin`, or `certificate` and `key`, or leave `tls` out for public roots");
         }
         return;
     }
@@ -204,47 +206,6 @@ fn refused(
             problem.help("reach this destination without it, by proxy = \"off\", or leave the key out");
         }
         _ => {}
-    }
-}
-
-fn trust(building: &mut Building<'_>, said: Option<&At<raw::Tls>>) -> Trust {
-    let Some(said) = said else { return Trust::Public };
-    match (&said.value.ca, &said.value.pin) {
-        (Some(ca), Some(pin)) => {
-            let also = pin.span.clone();
-            building
-                .problem(&ca.span, "`ca` and `pin` exclude each other")
-                .also(also, "this key would be believed whoever signed it")
-                .help("keep one of them");
-            Trust::Public
-        }
-        (Some(ca), None) => match std::fs::read(building.outside.path(&ca.value)) {
-            Ok(pem) if pem.len() <= CA_MAX => Trust::Authority(pem),
-            Ok(_) => {
-                building.problem(&ca.span, "CA file cannot be used").label("it is larger than 4MiB");
-                Trust::Public
-            }
-            Err(error) => {
-                building.problem(&ca.span, "CA file cannot be used").label(cause(&error));
-                Trust::Public
-            }
-        },
-        (None, Some(pins)) => {
-            if pins.value.is_empty() {
-                building.says_nothing(&pins.span, "no key is pinned", "name one, such as \"sha256/...\"");
-            }
-            let mut read = Vec::new();
-            for said in &pins.value {
-                match Pin::parse(&said.value) {
-                    Ok(pin) => read.push(pin),
-                    Err(error) => {
-                        building.problem(&said.span, "this is no pin").label(error.to_string());
-                    }
-                }
-            }
-            if read.len() == pins.value.len() && !read.is_empty() { Trust::Pinned(read) } else { Trust::Public }
-        }
-        (None, None) => Trust::Public,
     }
 }
 

@@ -267,12 +267,14 @@ impl OrText for Proxy {
     const FORM: &'static str = "a URL such as \"http://proxy.example.com:3128\", or a table with `url` and `auth`";
 }
 
-/// Whom to believe that it is the destination: one of them.
+/// Whom to believe that it is the destination, one of them; and what shows it who calls.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Tls {
     pub(crate) ca: Option<Said<String>>,
     pub(crate) pin: Option<At<Vec<Said<String>>>>,
+    pub(crate) certificate: Option<Said<String>>,
+    pub(crate) key: Option<Said<String>>,
 }
 
 /// How the attempts of a destination are signed.

@@ -28,7 +28,6 @@ const LATER: &[(&str, &[&str])] = &[
     ("listen.*", &["http2", "proxy-protocol"]),
     ("source.*", &["late", "mode", "split", "tenant"]),
     ("destination.*", &["mode", "rate", "rewrite"]),
-    ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),
 ];
 

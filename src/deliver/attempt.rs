@@ -14,10 +14,11 @@ use crate::retry::{Fault, Outcome, retry_after};
 
 use super::alarm::{Cut, Limits};
 use super::client::{Network, Shut};
-use super::line::{Appetite, Exchange, Line};
+use super::line::{Appetite, Exchange, Line, Silence};
 use super::plan::Destination;
 use super::proxy::Barred;
 use super::request::{Parcel, Unsendable, write};
+use super::tls::is_alert;
 
 /// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
@@ -129,6 +130,10 @@ async fn carry(
         let found = match limits.within(exchange.send()).await? {
             Ok(found) => found,
             Err(_) if exchange.is_stale() => continue,
+            // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
+            Err(Silence::Broken(error)) if exchange.is_mute() && is_alert(&error) => {
+                return Err(Heard::fault(Fault::Tls, Some(error.to_string())));
+            }
             Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
         };
         let after = found.retry_after.and_then(|value| retry_after(&value, clock.now()));

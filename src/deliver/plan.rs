@@ -26,7 +26,7 @@ use super::path::JoinedPath;
 use super::proxy::{Proxy, Via, Way};
 use super::reach::{Denied, Reach};
 use super::sign;
-use super::tls::{Proof, Roots, Trust, TrustError, is_name};
+use super::tls::{Proof, Roots, Shown, Trust, TrustError, is_name};
 
 /// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
 pub const SIGN_MAX: usize = 4;
@@ -42,6 +42,8 @@ pub struct Plan {
     pub host: Option<Box<str>>,
     /// Whom to believe that it is the destination; of no meaning for `http`.
     pub trust: Trust,
+    /// What shows it who calls; of no meaning for `http`.
+    pub shown: Option<Shown>,
     /// Through whom it is reached.
     pub proxy: Option<Proxy>,
     /// The addresses that its name may lead to, and no others; without them those that names may lead to.
@@ -75,6 +77,7 @@ impl Plan {
             url: url.into(),
             host: None,
             trust: Trust::Public,
+            shown: None,
             proxy: None,
             addresses: None,
             auth: None,
@@ -197,7 +200,10 @@ impl Destination {
             Some(host) => authority(host).ok_or(PlanError::Host)?,
             None => address.authority.clone(),
         };
-        let tls = if address.tls { Some(Proof::new(&plan.trust, roots, bare(named.host()))?) } else { None };
+        let tls = match address.tls {
+            true => Some(Proof::new(&plan.trust, plan.shown.as_ref(), roots, bare(named.host()))?),
+            false => None,
+        };
         let mut lines = Lines::default();
         HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?;
         lines.put("host", named.as_str().as_bytes());

@@ -1,5 +1,6 @@
 //! Destinations of the real world: what a CRM asks of whoever calls it, and what stands in between.
 
+mod certified;
 mod named;
 mod proxied;
 mod signed;

@@ -243,7 +243,13 @@ fn stage() -> Stage {
     }
     stage.write("secrets/crm-signing", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
     stage.write("secrets/partner", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
-    for (name, from) in [("fullchain.pem", "one.pem"), ("key.pem", "one.key"), ("crm-ca.pem", "two.pem")] {
+    for (name, from) in [
+        ("fullchain.pem", "one.pem"),
+        ("key.pem", "one.key"),
+        ("crm-ca.pem", "two.pem"),
+        ("porteiro.pem", "two.pem"),
+        ("porteiro.key", "two.key"),
+    ] {
         let bytes = std::fs::read(stage.path().join("tls").join(from)).unwrap();
         stage.write(&format!("tls/{name}"), 0o600, &bytes);
     }

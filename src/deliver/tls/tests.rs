@@ -198,3 +198,23 @@ fn bytes_that_are_no_certificate_have_no_public_key() {
         assert_eq!(public_key(bytes), None, "{bytes:02x?}");
     }
 }
+
+#[test]
+fn what_is_no_pair_cannot_be_shown() {
+    let (one, other) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let params = rcgen::CertificateParams::new(vec!["porteiro.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&one).unwrap().pem();
+    let built = |certificate: &str, key: &str| {
+        let shown = Shown { certificate: certificate.into(), key: Secret::new(key.into()) };
+        let plan =
+            Plan { shown: Some(shown), trust: Trust::Pinned(vec![Pin([0; 32])]), ..Plan::new("crm", "https://crm/") };
+        Destination::build(plan, &mut Roots::default()).map(drop)
+    };
+    let (right, wrong) = (one.serialize_pem(), other.serialize_pem());
+    assert_eq!(built(&certificate, &right), Ok(()));
+    for (certificate, key) in
+        [("", &*right), (&*certificate, ""), (&certificate, &wrong), ("nonsense", &right), (&right, &certificate)]
+    {
+        assert_eq!(built(certificate, key), Err(TrustError::Shown.into()));
+    }
+}
