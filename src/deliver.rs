@@ -26,6 +26,7 @@ mod proxy;
 mod reach;
 mod request;
 mod sign;
+mod throttle;
 mod tls;
 #[cfg(test)]
 mod upstream;

@@ -103,6 +103,7 @@ fn one(
         concurrency: u16::try_from(building.number(raw.concurrency.as_ref(), u32::from(default.concurrency), 1..=1024))
             .unwrap_or(default.concurrency),
         bytes: building.size(raw.in_flight.as_ref(), default.bytes, 1..=16 << 30),
+        every: raw.rate.as_ref().map(|said| (said.value.per / said.value.count).max(Duration::from_nanos(1))),
         success: success(building, raw.success.as_ref()).unwrap_or(default.success),
         policy: retry(building, &raw.retry),
         ..default

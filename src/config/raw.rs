@@ -248,6 +248,7 @@ pub(crate) struct Destination {
     pub(crate) connect: Option<Said<Duration>>,
     pub(crate) concurrency: Option<At<u32>>,
     pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) rate: Option<Said<Rate>>,
     pub(crate) backlog: Backlog,
     pub(crate) essential: Option<At<bool>>,
     pub(crate) success: Option<At<Vec<Said<String>>>>,

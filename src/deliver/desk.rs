@@ -28,6 +28,7 @@ use super::attempt::{Ended, Heard};
 use super::client::Network;
 use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
+use super::throttle::Throttle;
 use super::{Death, Ending};
 
 /// How many events may be taken and put back, because it is not their time, before somebody else gets a turn.
@@ -54,6 +55,7 @@ pub(super) struct Desk {
 #[derive(Debug)]
 struct State {
     pace: Pace,
+    throttle: Option<Throttle>,
     patience: Patience,
     dice: Dice,
     seats: Vec<Seat>,
@@ -116,6 +118,7 @@ impl Desk {
     ) -> Self {
         let state = State {
             pace: Pace::new(to.concurrency),
+            throttle: to.throttle,
             patience: Patience::default(),
             dice: Dice::new(seed),
             seats: Vec::new(),
@@ -180,6 +183,10 @@ impl Desk {
                 }
                 return None;
             }
+            if let Some(until) = state.throttle.as_mut().and_then(|throttle| throttle.too_early(now)) {
+                state.look_again(Some(until));
+                return None;
+            }
             let (pass, taken) = match state.pace.gate(now) {
                 Gate::Go => (Pass::Go, self.lane.next(now)),
                 Gate::Probe => (Pass::Probe, self.probe(state.pace.probe_skip(), now)),
@@ -203,10 +210,10 @@ impl Desk {
                 }
             };
             match step(&to.policy.schedule, delivery.attempt, delivery.slotless, delivery.accepted, now) {
-                Step::Attempt(number) => return Some(self.begin(state, &to, delivery, number, pass)),
+                Step::Attempt(number) => return Some(self.begin(state, &to, delivery, (number, pass), now)),
                 // A probe is for the destination's sake, and some event has to be it.
                 Step::Hold(_, number) if pass == Pass::Probe => {
-                    return Some(self.begin(state, &to, delivery, number, pass));
+                    return Some(self.begin(state, &to, delivery, (number, pass), now));
                 }
                 Step::Hold(at, number) => {
                     delivery.attempt = number - 1;
@@ -227,7 +234,17 @@ impl Desk {
         }
     }
 
-    fn begin(&self, state: &mut State, to: &Arc<Destination>, delivery: Delivery, number: u32, pass: Pass) -> Work {
+    fn begin(
+        &self,
+        state: &mut State,
+        to: &Arc<Destination>,
+        delivery: Delivery,
+        (number, pass): (u32, Pass),
+        now: Timestamp,
+    ) -> Work {
+        if let Some(throttle) = &mut state.throttle {
+            throttle.begin(now);
+        }
         let bytes = (delivery.head.len() + delivery.body.len()) as u64;
         state.running += 1;
         state.bytes += bytes;
@@ -355,6 +372,8 @@ impl Desk {
     pub(super) fn replace(&self, to: Arc<Destination>) {
         let mut state = self.state();
         state.pace = Pace::new(to.concurrency);
+        // Who is promised a rate gets no more because of a reload.
+        state.throttle = to.throttle.map(|throttle| throttle.after(state.throttle));
         state.patience = Patience::default();
         self.metrics.breaker_open.set(0);
         self.to.store(to);

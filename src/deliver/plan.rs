@@ -26,6 +26,7 @@ use super::path::JoinedPath;
 use super::proxy::{Proxy, Via, Way};
 use super::reach::{Denied, Reach};
 use super::sign;
+use super::throttle::Throttle;
 use super::tls::{Proof, Roots, Shown, Trust, TrustError, is_name};
 
 /// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
@@ -62,6 +63,8 @@ pub struct Plan {
     pub concurrency: u16,
     /// How many bytes of events may be in flight; one event is always allowed.
     pub bytes: u64,
+    /// The time in which one attempt may begin, on average; without it as many as answers come for.
+    pub every: Option<Duration>,
     /// Which answers mean that the event has arrived.
     pub success: Success,
     /// When an event is tried again, and when it is given up.
@@ -87,6 +90,7 @@ impl Plan {
             connect: Duration::from_secs(5),
             concurrency: 8,
             bytes: 8 << 20,
+            every: None,
             success: Success::parse(&["2xx"]).expect("a class of statuses"),
             policy: Policy::default(),
         }
@@ -181,6 +185,8 @@ pub struct Destination {
     pub(super) deadline: Duration,
     pub(super) concurrency: u16,
     pub(super) bytes: u64,
+    /// The rate, at rest.
+    pub(super) throttle: Option<Throttle>,
     pub(super) success: Success,
     pub(super) policy: Policy,
 }
@@ -251,6 +257,7 @@ impl Destination {
             deadline: plan.deadline,
             concurrency: plan.concurrency,
             bytes: plan.bytes,
+            throttle: plan.every.map(Throttle::new),
             success: plan.success,
             policy: plan.policy,
         })

@@ -3,6 +3,7 @@
 mod changes;
 mod faults;
 mod flow;
+mod rate;
 mod rebinding;
 mod slots;
 

@@ -2,6 +2,7 @@
 
 mod certified;
 mod named;
+mod paced;
 mod proxied;
 mod signed;
 
