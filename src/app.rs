@@ -212,10 +212,12 @@ impl House {
         let house = deliver::House {
             clock: assembly.clock.clone(),
             network: network(&doors),
+            tenants: deliver::TenantNames::default(),
             drain: back.clone(),
             grace: attempts(shutdown),
         };
         let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
+        lanes.name_tenants(&config, &assembly.snapshot.load().tenants);
         for started in assembly.lanes()? {
             lanes.start(started);
         }
