@@ -209,9 +209,9 @@ impl House {
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
 
-        let (clock, callers) = (assembly.clock.clone(), assembly.callers.clone());
-        let house = deliver::House { clock, drain: back.clone(), grace: attempts(shutdown), callers };
+        let house = way_out(&assembly, &doors, &back, shutdown);
         let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
+        lanes.name_tenants(&config, &assembly.snapshot.load().tenants);
         for started in assembly.lanes()? {
             lanes.start(started);
         }
@@ -319,6 +319,20 @@ fn bind(listener: &Arc<str>, address: SocketAddr, given: Option<Bound>) -> Resul
     let address = bound.address().map_err(failed)?;
     tracing::info!(listener = &**listener, %address, passed, "listening");
     Ok(bound)
+}
+
+/// What lanes share; no destination is reached at one of these doors.
+fn way_out(assembly: &Assembly, doors: &[(Door, Bound)], back: &Drain, shutdown: Duration) -> deliver::House {
+    // A socket that does not know its address is nobody's destination either.
+    let own: Vec<SocketAddr> = doors.iter().filter_map(|(_, bound)| bound.address().ok()).collect();
+    deliver::House {
+        clock: assembly.clock.clone(),
+        network: deliver::Network::new(&own),
+        tenants: deliver::TenantNames::default(),
+        drain: back.clone(),
+        grace: attempts(shutdown),
+        callers: assembly.callers.clone(),
+    }
 }
 
 fn bind_control(path: &Path) -> Result<Local, AppError> {

@@ -271,7 +271,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let segment = (segment_size, &spans.segment);
     let sources = sources::build(building, &file.source, &names, &listeners, segment, in_flight);
     let disk = store.as_ref().map_or(u64::MAX, |store| store.options.size);
-    let destinations = destinations::build(building, &file.destination, disk);
+    let destinations = destinations::build(building, file, disk);
     let routes = {
         let known = |name: &toml::Spanned<String>| (name.get_ref().clone(), name.span());
         let said_sources: Vec<_> = file.source.keys().map(known).collect();

@@ -19,19 +19,32 @@ mod desk;
 mod ending;
 mod lane;
 mod line;
+mod names;
 mod pace;
+mod path;
 mod plan;
+mod proxy;
+mod reach;
 mod request;
+mod sign;
+mod throttle;
 mod tls;
 #[cfg(test)]
 mod upstream;
+mod weave;
+mod whose;
 mod worker;
 
 #[cfg(any(test, fuzzing))]
 pub use answer::compare::holds as answer_holds;
+pub use client::Network;
 pub use ending::{Death, ENDINGS};
-pub use plan::{Auth, Destination, Plan, PlanError};
-pub use tls::{Pin, Roots, Trust, TrustError};
+pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
+pub use proxy::Proxy;
+pub use reach::Denied;
+pub use tls::{Pin, Roots, Shown, Trust, TrustError};
+pub use weave::{Field, Weave, WeaveError};
+pub use whose::TenantNames;
 
 use desk::Desk;
 use ending::Ending;
@@ -53,6 +66,10 @@ use crate::verify::random;
 pub struct House {
     /// The wall clock.
     pub clock: Clock,
+    /// By what destinations are reached.
+    pub network: Network,
+    /// What tenants are called.
+    pub tenants: TenantNames,
     /// Starts the tasks, and says when the house closes.
     pub drain: Drain,
     /// How long running attempts may go on once the house closes.
@@ -109,8 +126,7 @@ fn open(
     random(&mut seed);
     // What comes in from now on is no backlog.
     let backlog = lane.backlog().owed > 0;
-    let shared = (house.clock.clone(), house.callers.clone());
-    let desk = Arc::new(Desk::new(to, lane, metrics, shared, u64::from_ne_bytes(seed)));
+    let desk = Arc::new(Desk::new(to, lane, metrics, house, u64::from_ne_bytes(seed)));
     let task = house.drain.spawn(lane::run(Arc::clone(&desk), house.clone(), backlog));
     (desk, task)
 }

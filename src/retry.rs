@@ -95,6 +95,10 @@ impl Outcome {
 pub enum Fault {
     /// Its name could not be resolved.
     Dns,
+    /// Its name leads only to addresses that are denied to it.
+    Denied,
+    /// The proxy before it does not answer, or does not let through.
+    Proxy,
     /// No connection.
     Connect,
     /// No TLS, or not its certificate.
@@ -112,7 +116,7 @@ impl Fault {
     #[must_use]
     pub const fn unreached(self) -> bool {
         match self {
-            Self::Dns | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
+            Self::Dns | Self::Denied | Self::Proxy | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
             Self::Timeout | Self::Broken | Self::Answer(_) => false,
         }
     }
@@ -122,6 +126,8 @@ impl Fault {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Dns => "dns",
+            Self::Denied => "denied",
+            Self::Proxy => "proxy",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Timeout => "timeout",

@@ -45,7 +45,7 @@ pub use challenge::{Challenge, Characters, Computed, Condition, Format, Guard, I
 pub use claims::{Claim, Claims, Says};
 pub use credential::Credential;
 pub use decode::Encoding;
-pub use digest::{Digest, Signer, digest, random};
+pub use digest::{Digest, Signer, Signing, digest, random};
 pub use error::VerifyError;
 pub use header::Grammar;
 pub use key::{Form, Key, KeyError};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use porteiro::callers::Callers;
 use porteiro::clock::Clock;
-use porteiro::deliver::{Destination, ENDINGS, House, Plan, Roots, start};
+use porteiro::deliver::{Destination, ENDINGS, House, Network, Plan, Roots, TenantNames, start};
 use porteiro::drain::Drain;
 use porteiro::event::Head;
 use porteiro::journal::{DestinationPlan, Journal, Memory, Options, Record, Step, Target};
@@ -72,8 +72,9 @@ pub(crate) fn run(times: u64, store_only: bool) {
     let plans = [DestinationPlan::new("crm")];
     let (journal, mut writer, _) =
         Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
+    let (network, tenants, drain) = (Network::default(), TenantNames::default(), Drain::new());
     let (grace, callers) = (Duration::from_secs(5), Callers::default());
-    let house = House { clock: clock.clone(), drain: Drain::new(), grace, callers };
+    let house = House { clock: clock.clone(), network, tenants, drain, grace, callers };
     let plan = Plan::new("crm", &format!("http://{}/hook", sink()));
     let to = Arc::new(Destination::build(plan, &mut Roots::default()).unwrap());
     let destination = journal.destination("crm").unwrap();

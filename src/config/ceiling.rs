@@ -68,7 +68,9 @@ pub struct Load {
 fn ranges(config: &Config) -> u64 {
     let hops = config.listeners.iter().map(|listener| &listener.hops);
     let sources = config.sources.iter().flat_map(|source| source.addresses.iter().chain(&source.shown.addresses));
-    hops.chain(sources).map(|list| list.prefixes as u64).sum()
+    let destinations = config.destinations.iter().filter_map(|destination| destination.plan.addresses.as_ref());
+    let declared: u64 = destinations.map(|list| list.len() as u64).sum();
+    hops.chain(sources).map(|list| list.prefixes as u64).sum::<u64>() + declared
 }
 
 /// The terms of the memory ceiling.

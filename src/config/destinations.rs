@@ -4,22 +4,26 @@
 //!
 //! Must not know: which events it will get.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::Uri;
 
-use crate::deliver::{self, Auth, Pin, Plan, PlanError, Roots, Trust, TrustError};
+use crate::deliver::{self, Plan, PlanError, Roots, TrustError, WeaveError};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
-use crate::secret::Secret;
 
 use super::build::Building;
 use super::problem::Span;
-use super::said::{At, PlainOrSecret, Said};
-use super::secrets::cause;
+use super::said::{At, Said};
 use super::{names, raw};
+
+mod auth;
+mod headers;
+mod proxy;
+mod reach;
+mod sign;
+mod tls;
 
 /// A destination as it is to be started.
 #[derive(Clone, Debug)]
@@ -41,33 +45,42 @@ pub(crate) struct Placed {
 
 /// Longest schedule, age or deadline that makes sense.
 const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
-/// Largest CA file that is read.
-const CA_MAX: usize = 4 << 20;
 
 /// Builds the destinations, in the order of their names.
-pub(crate) fn build(building: &mut Building<'_>, said: &raw::Named<raw::Destination>, disk: u64) -> Vec<Placed> {
-    let mut roots = Roots::default();
+pub(crate) fn build(building: &mut Building<'_>, file: &raw::File, disk: u64) -> Vec<Placed> {
+    let mut given = Given { disk, roots: Roots::default(), proxy: proxy::shared(building, file) };
     let mut built = Vec::new();
-    for (name, destination) in said {
+    for (name, destination) in &file.destination {
         building.name(name);
-        built.extend(one(building, name, destination, disk, &mut roots));
+        built.extend(one(building, name, destination, &mut given));
     }
     built
+}
+
+/// What all destinations share.
+struct Given {
+    /// As much as the journal may take.
+    disk: u64,
+    roots: Roots,
+    proxy: proxy::Shared,
 }
 
 fn one(
     building: &mut Building<'_>,
     name: &toml::Spanned<String>,
     said: &At<raw::Destination>,
-    disk: u64,
-    roots: &mut Roots,
+    given: &mut Given,
 ) -> Option<Placed> {
     let raw = &said.value;
     let problems = building.problems.count();
-    let trust = trust(building, raw.tls.as_ref());
-    let auth = raw.auth.as_ref().and_then(|auth| self::auth(building, name.get_ref(), auth));
-    let headers = headers(building, &raw.headers);
-    let journal = journal(building, name.get_ref(), raw, disk);
+    let trust = tls::trust(building, raw.tls.as_ref());
+    let shown = tls::shown(building, name.get_ref(), raw.tls.as_ref());
+    let auth = raw.auth.as_ref().and_then(|said| auth::build(building, &["destination", name.get_ref(), "auth"], said));
+    let headers = headers::build(building, raw);
+    let addresses = reach::addresses(building, raw);
+    let proxy = proxy::of(building, name.get_ref(), raw, &given.proxy);
+    let sign = sign::build(building, raw.sign.as_ref());
+    let journal = journal(building, name.get_ref(), raw, given.disk);
     let Some(url) = &raw.url else {
         let path = ["destination", name.get_ref(), "url"];
         building.missing(&name.span(), &path, "say where events go, such as url = \"https://crm.example.com/hooks/*\"");
@@ -78,13 +91,20 @@ fn one(
     let plan = Plan {
         host: raw.host.as_ref().map(|host| host.value.as_str().into()),
         trust,
+        shown,
+        proxy: proxy.as_ref().map(|(proxy, _)| proxy.clone()),
+        addresses,
         auth,
-        headers,
+        headers: headers.set,
+        woven: headers.woven,
+        remove: headers.removed,
+        sign,
         deadline: building.time(raw.deadline.as_ref(), default.deadline, times.clone()),
         connect: building.time(raw.connect.as_ref(), default.connect, times),
         concurrency: u16::try_from(building.number(raw.concurrency.as_ref(), u32::from(default.concurrency), 1..=1024))
             .unwrap_or(default.concurrency),
         bytes: building.size(raw.in_flight.as_ref(), default.bytes, 1..=16 << 30),
+        every: raw.rate.as_ref().map(|said| (said.value.per / said.value.count).max(Duration::from_nanos(1))),
         success: success(building, raw.success.as_ref()).unwrap_or(default.success),
         policy: retry(building, &raw.retry),
         ..default
@@ -92,12 +112,12 @@ fn one(
     exposed(building, raw, url);
     // Where `tls` could not be read, public roots stand in, and what is wrong with those is not the operator's affair.
     let stands_in = building.problems.count() > problems;
-    let built = match deliver::Destination::build(plan.clone(), roots) {
+    let built = match deliver::Destination::build(plan.clone(), &mut given.roots) {
         Ok(built) => Arc::new(built),
         Err(PlanError::Trust(_)) if stands_in => return None,
         Err(PlanError::Trust(TrustError::NoRoots)) if building.outside.environment.is_elsewhere() => return None,
         Err(error) => {
-            refused(building, raw, url, &error);
+            refused(building, raw, url, proxy.as_ref().map(|(_, span)| span), &error);
             return None;
         }
     };
@@ -114,10 +134,12 @@ fn exposed(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
             && uri.scheme_str() == Some("https")
             && tls.value.ca.is_none()
             && tls.value.pin.is_none()
+            && tls.value.certificate.is_none()
+            && tls.value.key.is_none()
         {
             building
                 .problem(&tls.span, "`tls` says nothing")
-                .help("add `ca` or `pin`, or leave `tls` out for public roots");
+                .help("add `ca`, `pin`, or `certificate` and `key`, or leave `tls` out for public roots");
         }
         return;
     }
@@ -136,25 +158,37 @@ fn exposed(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
 }
 
 /// Puts what `deliver` refuses where it stands.
-fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<String>, error: &PlanError) {
+fn refused(
+    building: &mut Building<'_>,
+    raw: &raw::Destination,
+    url: &Said<String>,
+    proxy: Option<&Span>,
+    error: &PlanError,
+) {
     let span = match error {
-        PlanError::Url | PlanError::Star => url.span.clone(),
-        PlanError::Host => raw.host.as_ref().map_or_else(|| url.span.clone(), |host| host.span.clone()),
+        PlanError::Url | PlanError::Star | PlanError::Weave(_) => url.span.clone(),
+        PlanError::Host | PlanError::ProxyHost => {
+            raw.host.as_ref().map_or_else(|| url.span.clone(), |host| host.span.clone())
+        }
         PlanError::Auth => raw.auth.as_ref().map_or_else(|| url.span.clone(), |auth| auth.span.clone()),
         PlanError::HeaderName(name) | PlanError::HeaderValue(name) => {
-            let found = raw.headers.keys().find(|key| key.get_ref().eq_ignore_ascii_case(name.as_str()));
-            found.map_or_else(|| url.span.clone(), toml::Spanned::span)
+            headers::span(raw, name).unwrap_or_else(|| url.span.clone())
         }
         PlanError::Trust(_) => raw.tls.as_ref().map_or_else(|| url.span.clone(), |tls| tls.span.clone()),
-        PlanError::Zero => url.span.clone(),
+        PlanError::ProxyAddresses => raw.addresses.as_ref().map_or_else(|| url.span.clone(), |said| said.span.clone()),
+        PlanError::Zero | PlanError::Sign | PlanError::Proxy | PlanError::ProxyAuth => url.span.clone(),
     };
     let title = match error {
-        PlanError::Url | PlanError::Star => "this URL cannot be used",
+        PlanError::Url | PlanError::Star | PlanError::Weave(_) => "this URL cannot be used",
         PlanError::Host => "this host cannot be used",
         PlanError::Auth => "these credentials cannot be used",
-        PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set",
+        PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set or removed",
         PlanError::Trust(_) => "this destination cannot be believed",
-        PlanError::Zero => "this destination cannot be built",
+        PlanError::ProxyHost => "a host of its own does not go through a proxy for http",
+        PlanError::ProxyAddresses => "no address is looked at where a proxy is in between",
+        PlanError::Zero | PlanError::Sign | PlanError::Proxy | PlanError::ProxyAuth => {
+            "this destination cannot be built"
+        }
     };
     building.hide_user(url);
     let problem = building.problem(&span, title);
@@ -164,113 +198,18 @@ fn refused(building: &mut Building<'_>, raw: &raw::Destination, url: &Said<Strin
             problem
                 .help("such as \"https://crm.example.com/hooks\"; a last segment `*` stands for the rest of the path");
         }
+        PlanError::Weave(WeaveError::Unknown(word)) => headers::near(problem, word),
         PlanError::Host => {
             problem.help("such as \"crm.example.com\" or \"crm.example.com:8443\"");
         }
+        PlanError::ProxyHost | PlanError::ProxyAddresses => {
+            if let Some(span) = proxy {
+                problem.also(span.clone(), "this proxy");
+            }
+            problem.help("reach this destination without it, by proxy = \"off\", or leave the key out");
+        }
         _ => {}
     }
-}
-
-fn trust(building: &mut Building<'_>, said: Option<&At<raw::Tls>>) -> Trust {
-    let Some(said) = said else { return Trust::Public };
-    match (&said.value.ca, &said.value.pin) {
-        (Some(ca), Some(pin)) => {
-            let also = pin.span.clone();
-            building
-                .problem(&ca.span, "`ca` and `pin` exclude each other")
-                .also(also, "this key would be believed whoever signed it")
-                .help("keep one of them");
-            Trust::Public
-        }
-        (Some(ca), None) if building.outside.lacks(&ca.value) => Trust::Public,
-        (Some(ca), None) => match std::fs::read(building.outside.path(&ca.value)) {
-            Ok(pem) if pem.len() <= CA_MAX => Trust::Authority(pem),
-            Ok(_) => {
-                building.problem(&ca.span, "CA file cannot be used").label("it is larger than 4MiB");
-                Trust::Public
-            }
-            Err(error) => {
-                building.problem(&ca.span, "CA file cannot be used").label(cause(&error));
-                Trust::Public
-            }
-        },
-        (None, Some(pins)) => {
-            if pins.value.is_empty() {
-                building.says_nothing(&pins.span, "no key is pinned", "name one, such as \"sha256/...\"");
-            }
-            let mut read = Vec::new();
-            for said in &pins.value {
-                match Pin::parse(&said.value) {
-                    Ok(pin) => read.push(pin),
-                    Err(error) => {
-                        building.problem(&said.span, "this is no pin").label(error.to_string());
-                    }
-                }
-            }
-            if read.len() == pins.value.len() && !read.is_empty() { Trust::Pinned(read) } else { Trust::Public }
-        }
-        (None, None) => Trust::Public,
-    }
-}
-
-fn auth(building: &mut Building<'_>, name: &str, said: &At<raw::Auth>) -> Option<Auth> {
-    match (&said.value.basic, &said.value.bearer) {
-        (Some(basic), None) => {
-            let password = basic.value.password.as_ref();
-            let secret = password.and_then(|said| building.outside.secret(said, &mut building.problems));
-            if password.is_none() {
-                let path = ["destination", name, "auth", "basic", "password"];
-                building.missing(&basic.span, &path, "add password = { file = \"PATH\" } or { env = \"NAME\" }");
-            }
-            let Some(user) = &basic.value.user else {
-                building.missing(&basic.span, &["destination", name, "auth", "basic", "user"], "add user = \"NAME\"");
-                return None;
-            };
-            Some(Auth::Basic { user: user.value.as_str().into(), password: secret? })
-        }
-        (None, Some(bearer)) => building.outside.secret(bearer, &mut building.problems).map(Auth::Bearer),
-        (None, None) => {
-            building.says_nothing(&said.span, "`auth` says nothing", "add `basic` or `bearer`");
-            None
-        }
-        (Some(basic), Some(bearer)) => {
-            let also = bearer.span.clone();
-            building
-                .problem(&basic.span, "`basic` and `bearer` exclude each other")
-                .also(also, "and here")
-                .help("a request has one Authorization; keep one of them");
-            None
-        }
-    }
-}
-
-fn headers(
-    building: &mut Building<'_>,
-    said: &BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
-) -> Vec<(HeaderName, Secret)> {
-    let mut built: Vec<(HeaderName, Secret)> = Vec::new();
-    for (key, value) in said {
-        let Ok(name) = key.get_ref().parse::<HeaderName>() else {
-            building.problem(&key.span(), "this is no header name").label("letters, digits and `-` make one");
-            continue;
-        };
-        if built.iter().any(|(known, _)| *known == name) {
-            building.problem(&key.span(), "this header is set twice").label("upper and lower case are the same here");
-        }
-        let secret = match &value.value {
-            PlainOrSecret::Plain(text) => Some(Secret::new(text.clone().into_bytes())),
-            PlainOrSecret::Secret(secret) => building.outside.secret_at(secret, &value.span, &mut building.problems),
-        };
-        let Some(secret) = secret else { continue };
-        if HeaderValue::from_bytes(secret.expose()).is_err() {
-            building
-                .problem(&value.span, "the value cannot stand in a header")
-                .label("control characters are not allowed");
-            continue;
-        }
-        built.push((name, secret));
-    }
-    built
 }
 
 fn retry(building: &mut Building<'_>, said: &raw::Retry) -> Policy {

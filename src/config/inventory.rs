@@ -28,6 +28,8 @@ const LINES_MAX: usize = 100;
 
 /// Sections that hold what a running house cannot change.
 const FIXED: [&str; 6] = ["control", "dedup", "journal", "limits", "log", "metrics"];
+/// What every destination is built with.
+const SHARED: [&str; 2] = ["proxy", "no-proxy"];
 /// Sections below which names of the operator's stand.
 const NAMED: [&str; 4] = ["destination", "listen", "source", "tenant"];
 
@@ -180,6 +182,12 @@ impl Inventory {
         Self { keys, ..Self::default() }
     }
 
+    /// The names of the destinations.
+    fn destinations(&self) -> impl Iterator<Item = String> {
+        let names = self.keys.keys().filter(|key| key.first().is_some_and(|first| first == "destination"));
+        names.filter_map(|key| key.get(1).cloned())
+    }
+
     /// Whether anything stands there.
     fn holds(&self, part: &[String]) -> bool {
         self.keys.range(part.to_vec()..).next().is_some_and(|(key, _)| key.starts_with(part))
@@ -277,6 +285,9 @@ impl Changes {
             if let ("destination", How::Changed(_), [_, name]) = (section[0].as_str(), &how, &*section) {
                 changes.destinations.insert(name.clone());
             }
+            if SHARED.contains(&section[0].as_str()) {
+                changes.destinations.extend(next.destinations());
+            }
             changes.applied.push(line(&section, &how));
         }
         for (path, used) in &next.files {
@@ -285,6 +296,9 @@ impl Changes {
             changes.applied.push(format!("file {}: changed ({})", used.said, used.by.join(", ")));
             let its = used.by.iter().filter_map(|by| by.strip_prefix("destination "));
             changes.destinations.extend(its.map(str::to_owned));
+            if used.by.iter().any(|by| SHARED.contains(&by.as_str())) {
+                changes.destinations.extend(next.destinations());
+            }
         }
         let restart = differences(started, next, is_fixed);
         changes.restart = restart.iter().map(|(section, how)| line(section, how)).collect();

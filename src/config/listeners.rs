@@ -168,7 +168,7 @@ fn files(building: &mut Building<'_>, name: &str, said: Option<&At<Vec<At<raw::C
 }
 
 /// Notes what is wrong with one pair, where it stands.
-fn readable(building: &mut Building<'_>, pair: &Files, certificate: &Said<String>, key: &Said<String>) {
+pub(crate) fn readable(building: &mut Building<'_>, pair: &Files, certificate: &Said<String>, key: &Said<String>) {
     if let Some((mode, can)) = secrets::everybody(&pair.key) {
         building
             .problem(&key.span, "private key cannot be used")

@@ -1,8 +1,8 @@
 //! Does the machine allow what is configured?
 //!
 //! Promises: how many files the process can have open is computed from the limits, and where that is more than the system
-//! allows it is named as a danger, with the way out; so is a destination whose name leads nowhere but to this machine, by
-//! the machine's own list of hosts. No other machine is asked.
+//! allows it is named as a danger, with the way out; so is a destination whose name leads nowhere but to addresses that are denied
+//! to it, by the machine's own list of hosts. No other machine is asked.
 //!
 //! Must not know: how many files are open now.
 
@@ -81,37 +81,42 @@ fn files(building: &mut Building<'_>, house: &House<'_>, metrics: bool, store: O
         .help(format!("set LimitNOFILE={} in the unit, or lower `connections`", files.total().next_power_of_two()));
 }
 
-/// A name is looked up anew for each connection, by a server that may not be the operator's, so that no name but
-/// `localhost` may lead to this machine. Debian's list says 127.0.1.1 of the machine's own name.
+/// A name is looked up anew for each connection, by a server that may not be the operator's, so that it does not lead
+/// everywhere. Debian's list says 127.0.1.1 of the machine's own name.
 fn hosts(building: &mut Building<'_>, house: &House<'_>) {
     let list = building.outside.environment.hosts();
     for placed in house.destinations {
         let Ok(uri) = placed.destination.plan.url.parse::<Uri>() else { continue };
-        let Some(host) = uri.host().filter(|host| is_only_here(&list, host)) else { continue };
+        let Some(host) = uri.host() else { continue };
+        let found = known(&list, host);
+        let denied: Vec<_> = found.iter().filter_map(|address| placed.destination.built.denies(*address)).collect();
+        let (Some(address), Some(why)) = (found.first(), denied.first().filter(|_| denied.len() == found.len())) else {
+            continue;
+        };
         let name = &placed.destination.plan.name;
         building
-            .danger(&placed.url, format!("nothing is ever delivered to destination `{name}`: its name leads only here"))
-            .note(format!("/etc/hosts says that {host} is this machine; of names only `localhost` may lead to it"))
-            .help(format!("write the address into `url`, such as 127.0.0.1, and set host = \"{host}\""));
+            .danger(&placed.url, format!("nothing is ever delivered to destination `{name}`"))
+            .label(format!("its name leads to {address}"))
+            .note(format!("/etc/hosts says so of {host}, and that is {why}"))
+            .help(format!(
+                "declare it with addresses = [\"{address}\"], or write the address into `url`, and set host = \"{host}\""
+            ));
     }
 }
 
-/// Whether the list knows this name, and only by addresses of the loopback.
-fn is_only_here(list: &str, host: &str) -> bool {
-    if host.eq_ignore_ascii_case("localhost") {
-        return false;
-    }
-    let mut found = list.lines().filter_map(|line| {
+/// What the list knows of this name.
+fn known(list: &str, host: &str) -> Vec<IpAddr> {
+    let found = list.lines().filter_map(|line| {
         let mut words = line.split('#').next()?.split_ascii_whitespace();
         let address = words.next()?.parse::<IpAddr>().ok()?;
         words.any(|name| name.eq_ignore_ascii_case(host)).then(|| address.to_canonical())
     });
-    found.next().is_some_and(|first| first.is_loopback() && found.all(|address| address.is_loopback()))
+    found.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_only_here;
+    use super::known;
     use crate::config::tests::stage::{Stage, WELL};
 
     #[track_caller]
@@ -143,45 +148,54 @@ mod tests {
 
     /// As Debian's installer writes it.
     const HOSTS: &str = "127.0.0.1\tlocalhost\n127.0.1.1\tcrm.example.com\tCRM # ours\n\n# 127.0.0.1 not.example\n\
-        ::1 localhost ip6-localhost both\n10.0.0.7 both\n127.0.0.1 twice\n::ffff:127.0.0.5 twice\n10.0.0.8 far\nnonsense here\n";
+        ::1 localhost ip6-localhost both\n10.0.0.7 both\n10.0.0.9 crm.lan.example\n127.0.0.1 twice\n::ffff:127.0.0.5 twice\n10.0.0.8 far\nnonsense here\n";
 
     #[test]
-    fn a_name_that_leads_only_here_is_one_the_list_knows_by_no_other_address() {
-        for here in ["crm.example.com", "CRM.Example.COM", "crm", "ip6-localhost", "twice"] {
-            assert!(is_only_here(HOSTS, here), "{here}");
-        }
-        for elsewhere in [
-            "localhost",
-            "LOCALHOST",
-            "both",
-            "far",
-            "not.example",
-            "example.com",
-            "here",
-            "ours",
-            "127.0.0.1",
-            "",
-            "#",
-        ] {
-            assert!(!is_only_here(HOSTS, elsewhere), "{elsewhere}");
+    fn the_list_says_where_a_name_leads() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("crm.example.com", &["127.0.1.1"]),
+            ("CRM.Example.COM", &["127.0.1.1"]),
+            ("ip6-localhost", &["::1"]),
+            ("both", &["::1", "10.0.0.7"]),
+            ("twice", &["127.0.0.1", "127.0.0.5"]),
+            ("not.example", &[]),
+            ("ours", &[]),
+            ("here", &[]),
+            ("", &[]),
+        ];
+        for (name, expected) in cases {
+            let found: Vec<String> = known(HOSTS, name).iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{name}");
         }
     }
 
     #[test]
     fn a_destination_that_nothing_is_delivered_to_is_a_danger() {
         let stage = Stage::set();
-        let dangers = |url: &str| {
-            let text = WELL.replace("http://127.0.0.1:9001/hooks", url);
+        let dangers = |url: &str, more: &str| {
+            let text = WELL.replace("url = \"http://127.0.0.1:9001/hooks\"", &format!("url = \"{url}\"\n{more}"));
             let config = stage.build_where("porteiro.toml", &text, u64::MAX, HOSTS);
             config.unwrap_or_else(|report| panic!("{report}")).dangers.map(|dangers| dangers.render(false))
         };
-        for url in ["http://crm:9001/hooks", "https://crm.example.com/hooks"] {
-            let told = dangers(url).unwrap_or_else(|| panic!("{url} is taken for well"));
-            assert!(told.contains("nothing is ever delivered to destination `crm`"), "{told}");
-            assert!(told.contains("write the address into `url`") && told.contains("set host = \"crm"), "{told}");
+        for (url, more, why) in [
+            ("http://crm:9001/hooks", "", "this machine"),
+            ("https://crm.example.com/hooks", "", "this machine"),
+            ("https://crm.lan.example/", "", "a private address"),
+            ("https://crm.lan.example/", "addresses = [\"10.1.0.0/16\"]", "not one of its `addresses`"),
+        ] {
+            let told = dangers(url, more).unwrap_or_else(|| panic!("{url} is taken for well"));
+            assert!(told.contains("nothing is ever delivered to destination `crm`") && told.contains(why), "{told}");
+            assert!(told.contains("addresses = [\"1") && told.contains("set host = \"crm"), "{told}");
         }
-        for url in ["http://127.0.0.1:9001/", "http://localhost:9001/", "http://both/", "https://elsewhere.example/"] {
-            assert_eq!(dangers(url), None, "{url}");
+        for (url, more) in [
+            ("http://127.0.0.1:9001/", ""),
+            ("http://localhost:9001/", ""),
+            ("http://both/", ""),
+            ("https://elsewhere.example/", ""),
+            ("http://crm:9001/", "addresses = [\"127.0.1.1\"]"),
+            ("https://crm.lan.example/", "addresses = [\"10.0.0.0/16\"]"),
+        ] {
+            assert_eq!(dangers(url, more), None, "{url} {more}");
         }
     }
 }

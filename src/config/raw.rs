@@ -14,7 +14,9 @@ use serde::Deserialize;
 
 use super::ack::AckSaid;
 use super::choice::{LogFormat, LogLevel, Metered};
-use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
+use super::said::{
+    AddressesSaid, At, Direct, Flow, Label, OrText, PlainOrSecret, Said, SecretRef, SecretRefs, Size, TextOr,
+};
 use super::units::Rate;
 use crate::journal::HandOver;
 use crate::snapshot::HopHeader;
@@ -29,6 +31,8 @@ pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct File {
     pub(crate) format: Option<At<i64>>,
+    pub(crate) proxy: Option<At<TextOr<Proxy>>>,
+    pub(crate) no_proxy: Option<At<Vec<Said<String>>>>,
     pub(crate) log: Log,
     pub(crate) limits: Limits,
     pub(crate) dedup: Dedup,
@@ -248,13 +252,18 @@ pub(crate) struct SourceLimits {
 pub(crate) struct Destination {
     pub(crate) url: Option<Said<String>>,
     pub(crate) host: Option<Said<String>>,
+    pub(crate) addresses: Option<At<AddressesSaid>>,
+    pub(crate) proxy: Option<At<TextOr<Proxy>>>,
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
     pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
+    pub(crate) remove_headers: Option<At<Vec<Said<String>>>>,
+    pub(crate) sign: Option<At<Sign>>,
     pub(crate) deadline: Option<Said<Duration>>,
     pub(crate) connect: Option<Said<Duration>>,
     pub(crate) concurrency: Option<At<u32>>,
     pub(crate) in_flight: Option<Said<Size>>,
+    pub(crate) rate: Option<Said<Rate>>,
     pub(crate) backlog: Backlog,
     pub(crate) essential: Option<At<bool>>,
     pub(crate) success: Option<At<Vec<Said<String>>>>,
@@ -262,12 +271,33 @@ pub(crate) struct Destination {
     pub(crate) retry: Retry,
 }
 
-/// Whom to believe that it is the destination: one of them.
+/// Through whom destinations are reached.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Proxy {
+    pub(crate) url: Option<Said<String>>,
+    pub(crate) auth: Option<At<Auth>>,
+}
+
+impl OrText for Proxy {
+    const FORM: &'static str = "a URL such as \"http://proxy.example.com:3128\", or a table with `url` and `auth`";
+}
+
+/// Whom to believe that it is the destination, one of them; and what shows it who calls.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Tls {
     pub(crate) ca: Option<Said<String>>,
     pub(crate) pin: Option<At<Vec<Said<String>>>>,
+    pub(crate) certificate: Option<Said<String>>,
+    pub(crate) key: Option<Said<String>>,
+}
+
+/// How the attempts of a destination are signed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Sign {
+    pub(crate) standard_webhooks: Option<At<SecretRefs>>,
 }
 
 /// What is sent as `Authorization`: one of them.

@@ -233,6 +233,38 @@ impl<'de> Deserialize<'de> for Direct {
     }
 }
 
+/// A table that may be written as the text of its most important key.
+pub(crate) trait OrText {
+    /// What both look like.
+    const FORM: &'static str;
+}
+
+/// One of the two.
+#[derive(Clone, Debug)]
+pub(crate) enum TextOr<T> {
+    Text(String),
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de> + OrText> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + OrText> Visitor<'de> for Reader<T> {
+            type Value = TextOr<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::FORM)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<TextOr<T>, E> {
+                Ok(TextOr::Text(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TextOr<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
+            }
+        }
+        deserializer.deserialize_any(Reader(PhantomData))
+    }
+}
+
 /// One secret, or several during a rotation.
 #[derive(Clone, Debug)]
 pub(crate) enum SecretRefs {

@@ -27,8 +27,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
     ("source.*", &["mode", "split", "tenant"]),
-    ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
-    ("destination.*.tls", &["certificate", "key"]),
+    ("destination.*", &["mode"]),
     ("journal", &["engine"]),
 ];
 

@@ -15,10 +15,12 @@ use crate::retry::{Fault, Outcome, retry_after};
 
 use super::alarm::{Cut, Limits};
 use super::awaited::share;
-use super::client::Shut;
-use super::line::{Appetite, Exchange, Line};
+use super::client::{Network, Shut};
+use super::line::{Appetite, Exchange, Line, Silence};
 use super::plan::Destination;
+use super::proxy::Barred;
 use super::request::{Parcel, Unsendable, write};
+use super::tls::is_alert;
 
 /// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
@@ -89,8 +91,9 @@ impl From<Cut> for Ended {
 impl From<Shut> for Ended {
     fn from(why: Shut) -> Self {
         match why {
-            Shut::Name(error) => Heard::fault(Fault::Dns, Some(error.to_string())),
-            Shut::Address => Heard::fault(Fault::Dns, Some("leads only to addresses of no destination".to_owned())),
+            Shut::Name(why) => Heard::fault(Fault::Dns, Some(why.as_ref().to_owned())),
+            Shut::Denied(why) => Heard::fault(Fault::Denied, Some(why)),
+            Shut::Proxy(why) => Heard::fault(Fault::Proxy, Some(why)),
             Shut::Refused(error) => Heard::fault(Fault::Connect, Some(error.to_string())),
             Shut::Tls(error) => Heard::fault(Fault::Tls, Some(error.to_string())),
             Shut::Slow => Heard::fault(Fault::Connect, Some("no connection in time".to_owned())),
@@ -112,10 +115,10 @@ pub(super) async fn attempt(
     to: &Destination,
     kit: &mut Kit,
     limits: &mut Limits<'_>,
-    clock: &Clock,
+    surroundings: (&Clock, &Network),
     parcel: &Parcel<'_>,
 ) -> Ended {
-    let ended = carry(to, kit, limits, clock, parcel).await.unwrap_or_else(|ended| ended);
+    let ended = carry(to, kit, limits, surroundings, parcel).await.unwrap_or_else(|ended| ended);
     if kit.head.capacity() > HEAD_ROOM {
         kit.head = Vec::new();
     }
@@ -126,14 +129,14 @@ async fn carry(
     to: &Destination,
     Kit { line: kept, head }: &mut Kit,
     limits: &mut Limits<'_>,
-    clock: &Clock,
+    (clock, network): (&Clock, &Network),
     parcel: &Parcel<'_>,
 ) -> Result<Ended, Ended> {
-    let asked = write(to, parcel, head)?;
+    let asked = write(to, parcel, clock, head)?;
     loop {
         let line = match kept.take() {
             Some(line) => line,
-            None => match limits.within(to.door.open()).await {
+            None => match limits.within(to.door.open(network)).await {
                 Ok(opened) => opened?,
                 // Nothing was sent: it is no event that makes the destination slow.
                 Err(Cut::Deadline) => return Err(Shut::Slow.into()),
@@ -144,11 +147,19 @@ async fn carry(
         let found = match limits.within(exchange.send()).await? {
             Ok(found) => found,
             Err(_) if exchange.is_stale() => continue,
+            // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
+            Err(Silence::Broken(error)) if exchange.is_mute() && is_alert(&error) => {
+                return Err(Heard::fault(Fault::Tls, Some(error.to_string())));
+            }
             Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
         };
         let after = found.retry_after.as_ref().and_then(|value| retry_after(value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
         let delivered = matches!(outcome, Outcome::Delivered { .. });
+        // Of all answers this one is never the destination's own (RFC 9110, 15.5.8).
+        if !delivered && found.status == 407 && !to.door.is_direct() {
+            return Err(Heard::fault(Fault::Proxy, Some(Barred::Status(407).to_string())));
+        }
         // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
         // refuses before they have read everything does not get the rest.
         let mut answer = Vec::new();

@@ -27,9 +27,12 @@ use crate::retry::{Blame, Gate, Next, Outcome, Pass};
 
 use super::attempt::{Ended, Heard};
 use super::awaited;
+use super::client::Network;
 use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
-use super::{Death, Ending};
+use super::throttle::Throttle;
+use super::whose::TenantNames;
+use super::{Death, Ending, House};
 
 /// How many events may be taken and put back, because it is not their time, before somebody else gets a turn.
 const HOLDS: usize = 64;
@@ -42,6 +45,8 @@ pub(super) struct Desk {
     /// What attempts go by that begin now.
     to: ArcSwap<Destination>,
     pub(super) clock: Clock,
+    pub(super) network: Network,
+    pub(super) tenants: TenantNames,
     pub(super) metrics: Arc<DestinationMetrics>,
     /// Set when the house closes: the last moment for attempts under way.
     pub(super) stop: OnceLock<Instant>,
@@ -55,6 +60,7 @@ pub(super) struct Desk {
 #[derive(Debug)]
 struct State {
     pace: Pace,
+    throttle: Option<Throttle>,
     patience: Patience,
     dice: Dice,
     seats: Vec<Seat>,
@@ -114,11 +120,12 @@ impl Desk {
         to: Arc<Destination>,
         lane: Lane,
         metrics: Arc<DestinationMetrics>,
-        (clock, callers): (Clock, Callers),
+        house: &House,
         seed: u64,
     ) -> Self {
         let state = State {
             pace: Pace::new(to.concurrency),
+            throttle: to.throttle,
             patience: Patience::default(),
             dice: Dice::new(seed),
             seats: Vec::new(),
@@ -134,7 +141,9 @@ impl Desk {
             armed: None,
         };
         let (name, to, state) = (to.name().into(), ArcSwap::new(to), Mutex::new(state));
-        Self { name, to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, callers, state }
+        let House { clock, network, tenants, callers, .. } = house.clone();
+        let (stop, bell) = (OnceLock::new(), Notify::new());
+        Self { name, to, clock, network, tenants, metrics, stop, bell, lane, callers, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,6 +192,10 @@ impl Desk {
                 }
                 return None;
             }
+            if let Some(until) = state.throttle.as_mut().and_then(|throttle| throttle.too_early(now)) {
+                state.look_again(Some(until));
+                return None;
+            }
             let (pass, taken) = match state.pace.gate(now) {
                 Gate::Go => (Pass::Go, self.lane.next(now)),
                 Gate::Probe => (Pass::Probe, self.probe(state.pace.probe_skip(), now)),
@@ -206,10 +219,10 @@ impl Desk {
                 }
             };
             match step(&to.policy.schedule, delivery.attempt, delivery.slotless, delivery.accepted, now) {
-                Step::Attempt(number) => return Some(self.begin(state, &to, delivery, number, pass)),
+                Step::Attempt(number) => return Some(self.begin(state, &to, delivery, (number, pass), now)),
                 // A probe is for the destination's sake, and some event has to be it.
                 Step::Hold(_, number) if pass == Pass::Probe => {
-                    return Some(self.begin(state, &to, delivery, number, pass));
+                    return Some(self.begin(state, &to, delivery, (number, pass), now));
                 }
                 Step::Hold(at, number) => {
                     delivery.attempt = number - 1;
@@ -230,7 +243,17 @@ impl Desk {
         }
     }
 
-    fn begin(&self, state: &mut State, to: &Arc<Destination>, delivery: Delivery, number: u32, pass: Pass) -> Work {
+    fn begin(
+        &self,
+        state: &mut State,
+        to: &Arc<Destination>,
+        delivery: Delivery,
+        (number, pass): (u32, Pass),
+        now: Timestamp,
+    ) -> Work {
+        if let Some(throttle) = &mut state.throttle {
+            throttle.begin(now);
+        }
         let bytes = (delivery.head.len() + delivery.body.len()) as u64;
         state.running += 1;
         state.bytes += bytes;
@@ -365,6 +388,8 @@ impl Desk {
     pub(super) fn replace(&self, to: Arc<Destination>) {
         let mut state = self.state();
         state.pace = Pace::new(to.concurrency);
+        // Who is promised a rate gets no more because of a reload.
+        state.throttle = to.throttle.map(|throttle| throttle.after(state.throttle));
         state.patience = Patience::default();
         self.metrics.breaker_open.set(0);
         self.to.store(to);

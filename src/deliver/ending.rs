@@ -10,7 +10,7 @@ use super::request::Unsendable;
 
 /// The words by which attempts are counted, in the order of their places.
 pub const ENDINGS: &[&str] =
-    &["delivered", "refused", "dns", "connect", "tls", "timeout", "broken", "busy", "unsendable"];
+    &["delivered", "refused", "dns", "denied", "proxy", "connect", "tls", "timeout", "broken", "busy", "unsendable"];
 
 /// How an attempt ended: places in [`ENDINGS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub(super) enum Ending {
     Refused,
     /// Without an address.
     Dns,
+    /// With a name that leads only to addresses that are denied to it.
+    Denied,
+    /// Not let through by a proxy.
+    Proxy,
     /// Without a connection.
     Connect,
     /// Without TLS.
@@ -42,6 +46,8 @@ impl Ending {
             Outcome::Event { .. } => Self::Refused,
             Outcome::Destination { fault, .. } => match fault {
                 Fault::Dns => Self::Dns,
+                Fault::Denied => Self::Denied,
+                Fault::Proxy => Self::Proxy,
                 Fault::Connect => Self::Connect,
                 Fault::Tls => Self::Tls,
                 Fault::Timeout => Self::Timeout,
@@ -116,8 +122,8 @@ mod tests {
 
     #[test]
     fn each_ending_has_the_word_that_retry_uses_for_it() {
-        use Fault::{Answer, Broken, Connect, Dns, Timeout, Tls};
-        for fault in [Dns, Connect, Tls, Timeout, Broken, Answer(503)] {
+        use Fault::{Answer, Broken, Connect, Denied, Dns, Proxy, Timeout, Tls};
+        for fault in [Dns, Denied, Proxy, Connect, Tls, Timeout, Broken, Answer(503)] {
             assert_eq!(Ending::of(&Outcome::of_fault(fault)).word(), fault.reason());
         }
         assert_eq!(Ending::of(&Outcome::Delivered { status: 200 }).word(), "delivered");

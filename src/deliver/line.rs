@@ -183,6 +183,11 @@ impl<'a> Exchange<'a> {
         self.line.used && !self.heard
     }
 
+    /// Whether not a byte of an answer was read.
+    pub(super) const fn is_mute(&self) -> bool {
+        !self.heard
+    }
+
     /// Sends the request and waits for the head of the answer; has no deadline of its own.
     pub(super) async fn send(&mut self) -> Result<Found, Silence> {
         std::future::poll_fn(|context| self.poll_send(context)).await

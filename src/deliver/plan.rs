@@ -6,6 +6,7 @@
 //! Must not know: sockets, the journal, the state of anything.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,11 +16,22 @@ use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
+use crate::admission::Ranges;
 use crate::retry::{Policy, Success};
 use crate::secret::Secret;
+use crate::verify::Signer;
 
 use super::client::Door;
-use super::tls::{Proof, Roots, Trust, TrustError, is_name};
+use super::path::JoinedPath;
+use super::proxy::{Proxy, Via, Way};
+use super::reach::{Denied, Reach};
+use super::sign;
+use super::throttle::Throttle;
+use super::tls::{Proof, Roots, Shown, Trust, TrustError, is_name};
+use super::weave::{Field, Weave, WeaveError};
+
+/// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
+pub const SIGN_MAX: usize = 4;
 
 /// What the operator said of one destination, units read and secrets resolved.
 #[derive(Clone, Debug)]
@@ -32,10 +44,22 @@ pub struct Plan {
     pub host: Option<Box<str>>,
     /// Whom to believe that it is the destination; of no meaning for `http`.
     pub trust: Trust,
+    /// What shows it who calls; of no meaning for `http`.
+    pub shown: Option<Shown>,
+    /// Through whom it is reached.
+    pub proxy: Option<Proxy>,
+    /// The addresses that its name may lead to, and no others; without them those that names may lead to.
+    pub addresses: Option<Ranges>,
     /// What is sent as `Authorization`.
     pub auth: Option<Auth>,
     /// Headers set on every attempt, in place of those of the event; the values may be secret.
     pub headers: Vec<(HeaderName, Secret)>,
+    /// The same with what is woven in of the event.
+    pub woven: Vec<(HeaderName, Weave)>,
+    /// Headers of the event that do not go on.
+    pub remove: Vec<HeaderName>,
+    /// The keys that sign every attempt as Standard Webhooks says, the newest first; empty for none.
+    pub sign: Vec<Signer>,
     /// How long an attempt may take, from connecting to the last byte read of the answer.
     pub deadline: Duration,
     /// How long name resolution, TCP and TLS may take together.
@@ -44,6 +68,8 @@ pub struct Plan {
     pub concurrency: u16,
     /// How many bytes of events may be in flight; one event is always allowed.
     pub bytes: u64,
+    /// The time in which one attempt may begin, on average; without it as many as answers come for.
+    pub every: Option<Duration>,
     /// Which answers mean that the event has arrived.
     pub success: Success,
     /// When an event is tried again, and when it is given up.
@@ -59,12 +85,19 @@ impl Plan {
             url: url.into(),
             host: None,
             trust: Trust::Public,
+            shown: None,
+            proxy: None,
+            addresses: None,
             auth: None,
             headers: Vec::new(),
+            woven: Vec::new(),
+            remove: Vec::new(),
+            sign: Vec::new(),
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             concurrency: 8,
             bytes: 8 << 20,
+            every: None,
             success: Success::parse(&["2xx"]).expect("a class of statuses"),
             policy: Policy::default(),
         }
@@ -92,6 +125,8 @@ pub enum PlanError {
     Url,
     /// A `*` that is not the whole last segment of the path.
     Star,
+    /// Fields in the URL that there are not.
+    Weave(WeaveError),
     /// A `host` that is no name and no address, with or without a port.
     Host,
     /// A user with a colon, or credentials that cannot stand in a header.
@@ -100,6 +135,16 @@ pub enum PlanError {
     HeaderName(HeaderName),
     /// A value that cannot stand in a header.
     HeaderValue(HeaderName),
+    /// A proxy that is no `http://host:port`.
+    Proxy,
+    /// Credentials for a proxy that cannot stand in a header.
+    ProxyAuth,
+    /// A host of its own, which a proxy that is asked for the whole URL would not pass on.
+    ProxyHost,
+    /// Addresses that would not be looked at, because the proxy resolves the name.
+    ProxyAddresses,
+    /// More signing keys than are live at a time in any rotation.
+    Sign,
     /// A deadline, connect time, concurrency or byte limit of zero.
     Zero,
     /// What was said of TLS cannot be used.
@@ -111,10 +156,16 @@ impl fmt::Display for PlanError {
         match self {
             Self::Url => f.write_str("not an absolute http or https URL without user and fragment"),
             Self::Star => f.write_str("`*` is allowed only as the whole last segment of the path"),
+            Self::Weave(error) => error.fmt(f),
             Self::Host => f.write_str("not a host name or address, with or without a port"),
             Self::Auth => f.write_str("credentials cannot stand in a header"),
             Self::HeaderName(name) => write!(f, "header `{name}` is set by Porteiro or belongs to the connection"),
             Self::HeaderValue(name) => write!(f, "the value of header `{name}` cannot stand in a header"),
+            Self::Proxy => f.write_str("not http://host:port and nothing else"),
+            Self::ProxyAuth => f.write_str("credentials cannot stand in a header"),
+            Self::ProxyHost => f.write_str("a proxy names the host of the URL"),
+            Self::ProxyAddresses => f.write_str("the proxy looks the name up"),
+            Self::Sign => write!(f, "more than {SIGN_MAX} keys: each of them signs every attempt"),
             Self::Zero => f.write_str("must not be zero"),
             Self::Trust(error) => error.fmt(f),
         }
@@ -139,9 +190,15 @@ pub struct Destination {
     pub(super) lines: Secret,
     /// The names of the operator's headers, set in place of what the event brought.
     set: Box<[HeaderName]>,
+    /// Headers with what is woven in of the event.
+    pub(super) woven: Box<[(HeaderName, Weave)]>,
+    /// What signs an attempt.
+    pub(super) sign: Box<[Signer]>,
     pub(super) deadline: Duration,
     pub(super) concurrency: u16,
     pub(super) bytes: u64,
+    /// The rate, at rest.
+    pub(super) throttle: Option<Throttle>,
     pub(super) success: Success,
     pub(super) policy: Policy,
 }
@@ -161,7 +218,10 @@ impl Destination {
             Some(host) => authority(host).ok_or(PlanError::Host)?,
             None => address.authority.clone(),
         };
-        let tls = if address.tls { Some(Proof::new(&plan.trust, roots, bare(named.host()))?) } else { None };
+        let tls = match address.tls {
+            true => Some(Proof::new(&plan.trust, plan.shown.as_ref(), roots, bare(named.host()))?),
+            false => None,
+        };
         let mut lines = Lines::default();
         HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?;
         lines.put("host", named.as_str().as_bytes());
@@ -175,20 +235,55 @@ impl Destination {
             HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
             lines.set(name, value.expose());
         }
+        for (name, weave) in &plan.woven {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            if weave.texts().any(|text| HeaderValue::from_str(text).is_err()) {
+                return Err(PlanError::HeaderValue(name.clone()));
+            }
+            lines.set.push(name.clone());
+        }
+        if let Some(ours) = plan.remove.iter().find(|name| is_ours(name)) {
+            return Err(PlanError::HeaderName(ours.clone()));
+        }
+        lines.set.extend(plan.remove);
+        if plan.sign.len() > SIGN_MAX {
+            return Err(PlanError::Sign);
+        }
+        if !plan.sign.is_empty() {
+            // What the event brought under these names would stand beside our own.
+            lines.set.extend(sign::NAMES.map(HeaderName::from_static));
+        }
+        let via = match &plan.proxy {
+            Some(_) if plan.addresses.is_some() => return Err(PlanError::ProxyAddresses),
+            Some(_) if plan.host.is_some() && !address.tls => return Err(PlanError::ProxyHost),
+            Some(proxy) => Some(Via::new(proxy, &address)?),
+            None => None,
+        };
+        if let Some((name, value)) = via.as_ref().and_then(|via| via.shown.as_ref()) {
+            lines.put(name.as_str(), value.expose());
+        }
+        let (host, port, reach, way) = match via {
+            // Where it is in the operator's network, nobody else says.
+            Some(Via { host, port, way, shown: _ }) => {
+                let reach = Reach::of_house(&host);
+                (host, port, reach, way)
+            }
+            None => (address.host().into(), address.port(), Reach::of(address.host(), plan.addresses), Way::Direct),
+        };
         Ok(Self {
             name: plan.name,
-            door: Door {
-                host: bare(address.authority.host()).into(),
-                port: address.authority.port_u16().unwrap_or(if address.tls { 443 } else { 80 }),
-                tls,
-                limit: plan.connect,
-            },
+            door: Door { host, port, reach, way, tls, limit: plan.connect },
             path: address.path,
             lines: Secret::new(lines.text),
             set: lines.set.into(),
+            woven: plan.woven.into(),
+            sign: plan.sign.into(),
             deadline: plan.deadline,
             concurrency: plan.concurrency,
             bytes: plan.bytes,
+            throttle: plan.every.map(Throttle::new),
             success: plan.success,
             policy: plan.policy,
         })
@@ -205,8 +300,14 @@ impl Destination {
     #[must_use]
     pub fn target(&self, rest: &str, query: &str) -> Option<String> {
         let mut target = Vec::new();
-        self.path.join(rest, query, &mut target)?;
+        self.path.join(rest, query, None, &mut target)?;
         String::from_utf8(target).ok()
+    }
+
+    /// Why nothing is delivered where its name leads to this address; `None` where something is.
+    #[must_use]
+    pub fn denies(&self, address: IpAddr) -> Option<Denied> {
+        if self.door.is_direct() { self.door.reach.denies(address) } else { None }
     }
 
     /// The most bytes of events that its lane holds at a time, for the memory ceiling; one event may go beyond it.
@@ -215,7 +316,23 @@ impl Destination {
         self.bytes
     }
 
-    /// Whether the operator set a header of this name.
+    /// Whether this field is woven into anything.
+    pub(super) fn asks(&self, field: Field) -> bool {
+        self.path.asks(field) || self.woven.iter().any(|(_, weave)| weave.asks(field))
+    }
+
+    /// Whether the names of tenants are woven into anything.
+    #[must_use]
+    pub fn names_tenants(&self) -> bool {
+        self.asks(Field::Tenant)
+    }
+
+    /// Whether anything is woven into anything.
+    pub(super) const fn weaves(&self) -> bool {
+        self.path.weaves() || !self.woven.is_empty()
+    }
+
+    /// Whether the operator set or removed a header of this name.
     pub(super) fn sets(&self, name: &[u8]) -> bool {
         self.set.iter().any(|set| set.as_str().as_bytes() == name)
     }
@@ -242,7 +359,7 @@ impl Lines {
 }
 
 impl Auth {
-    fn value(&self) -> Result<Zeroizing<Vec<u8>>, PlanError> {
+    pub(super) fn value(&self) -> Result<Zeroizing<Vec<u8>>, PlanError> {
         let text = match self {
             Self::Basic { user, .. } if user.contains(':') => return Err(PlanError::Auth),
             Self::Basic { user, password } => {
@@ -258,8 +375,9 @@ impl Auth {
 
 /// Headers that the operator cannot set: an attempt sets them itself, or they belong to the connection.
 fn is_ours(name: &HeaderName) -> bool {
-    let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "webhook-id", "traceparent"];
-    is_connections(name.as_str().as_bytes()) || told.contains(&name.as_str())
+    let told = ["x-porteiro-event-id", "x-porteiro-attempt", "x-porteiro-received-at", "traceparent"];
+    let name = name.as_str();
+    is_connections(name.as_bytes()) || told.contains(&name) || sign::NAMES.contains(&name)
 }
 
 /// Headers that belong to one connection, or to the framing of one request, and never go on.
@@ -280,14 +398,27 @@ pub(super) fn is_connections(name: &[u8]) -> bool {
     )
 }
 
-struct Address {
-    tls: bool,
-    authority: Authority,
+pub(super) struct Address {
+    pub(super) tls: bool,
+    pub(super) authority: Authority,
     path: JoinedPath,
 }
 
 impl Address {
-    fn parse(url: &str) -> Result<Self, PlanError> {
+    pub(super) fn host(&self) -> &str {
+        bare(self.authority.host())
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.tls { 443 } else { 80 })
+    }
+
+    /// Whether it has neither path nor query.
+    pub(super) fn is_bare(&self) -> bool {
+        self.path.is_bare()
+    }
+
+    pub(super) fn parse(url: &str) -> Result<Self, PlanError> {
         if url.contains('#') {
             return Err(PlanError::Url);
         }
@@ -314,102 +445,6 @@ fn authority(text: &str) -> Option<Authority> {
 /// An IPv6 address stands in brackets in a URL, and nowhere else.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
-}
-
-/// The path and query of a destination, and how those of an event are joined to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JoinedPath {
-    /// Without the `/*`.
-    base: Box<str>,
-    query: Box<str>,
-    takes_rest: bool,
-}
-
-impl JoinedPath {
-    fn parse(path: &str, query: Option<&str>) -> Result<Self, PlanError> {
-        let (base, takes_rest) = match path.strip_suffix("/*") {
-            Some(base) => (base, true),
-            None => (path, false),
-        };
-        if base.contains('*') {
-            return Err(PlanError::Star);
-        }
-        Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
-    }
-
-    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
-    ///
-    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written
-    /// until then is of no use.
-    pub(super) fn join(&self, rest: &str, query: &str, out: &mut Vec<u8>) -> Option<()> {
-        let rest = if self.takes_rest { rest } else { "" };
-        if climbs(rest) || !all(rest, IN_PATH) || !all(query, IN_QUERY) {
-            return None;
-        }
-        let start = out.len();
-        out.extend_from_slice(self.base.as_bytes());
-        if !rest.is_empty() && !rest.starts_with('/') {
-            out.push(b'/');
-        }
-        out.extend_from_slice(rest.as_bytes());
-        if out.len() == start {
-            out.push(b'/');
-        }
-        let mut mark = b'?';
-        for part in [&*self.query, query] {
-            if !part.is_empty() {
-                out.push(mark);
-                out.extend_from_slice(part.as_bytes());
-                mark = b'&';
-            }
-        }
-        (out.len() - start <= TARGET_MAX).then_some(())
-    }
-}
-
-/// The longest target, as the `http` crate has it, by which events come in.
-const TARGET_MAX: usize = 65_534;
-
-/// Bytes that may stand in a path.
-const IN_PATH: u8 = 1;
-/// Bytes that may stand in a query.
-const IN_QUERY: u8 = 2;
-
-/// Where each byte may stand: what the `http` crate reads as path and query, but for the `?` and the `#` that end them.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        let high = byte >= 0x80;
-        let mut class = 0;
-        if high
-            || matches!(byte, b'!' | b'"' | b'$'..=b';' | b'=' | b'@'..=b'_' | b'a'..=b'z' | b'{' | b'|' | b'}' | b'~')
-        {
-            class |= IN_PATH;
-        }
-        if high || matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') {
-            class |= IN_QUERY;
-        }
-        classes[byte as usize] = class;
-        if byte == u8::MAX {
-            break;
-        }
-        byte += 1;
-    }
-    classes
-};
-
-fn all(text: &str, class: u8) -> bool {
-    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) == class
-}
-
-/// Whether a path has a segment `.` or `..`, or one that some server would read as such: it could lead anywhere.
-fn climbs(path: &str) -> bool {
-    if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
-        return false;
-    }
-    let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
-    read.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 #[cfg(test)]

@@ -9,10 +9,12 @@
 use bytes::Bytes;
 
 use crate::callers::Courier;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::event::Head;
 
 use super::plan::{Destination, is_connections};
+use super::sign;
+use super::weave::Values;
 
 /// What Porteiro tells of an event in headers of its own.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,16 @@ pub(super) struct Parcel<'a> {
     pub(super) facts: Facts,
     /// Whom to bring what is answered.
     pub(super) courier: Option<&'a Courier>,
+    /// What is woven into the texts of a destination that asks for it.
+    pub(super) names: Names<'a>,
+}
+
+/// What an event's numbers are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names<'a> {
+    pub(super) source: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) kind: &'a str,
 }
 
 /// Why an event cannot be put into a request; it never will be.
@@ -55,8 +67,14 @@ pub(super) enum Asked {
     Head,
 }
 
-/// Writes the head of the request for this destination, in place of what is in `out`. The body follows it.
-pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) -> Result<Asked, Unsendable> {
+/// Writes the head of the request for this destination, in place of what is in `out`. The body follows it. The clock is
+/// read only where the time is signed.
+pub(super) fn write(
+    to: &Destination,
+    parcel: &Parcel<'_>,
+    clock: &Clock,
+    out: &mut Vec<u8>,
+) -> Result<Asked, Unsendable> {
     // Method, names and values are found to be what they should, or nothing is written.
     let stored = Head::decode(parcel.head).map_err(|_| Unsendable::Head)?;
     let asked = match stored.method {
@@ -69,7 +87,9 @@ pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) ->
     out.reserve(parcel.head.len() + to.lines.expose().len() + 512);
     out.extend_from_slice(stored.method.as_bytes());
     out.push(b' ');
-    to.path.join(stored.rest, stored.query, out).ok_or(Unsendable::Path)?;
+    out.extend_from_slice(to.door.origin());
+    let values = to.weaves().then(|| values(parcel, stored.rest));
+    to.path.join(stored.rest, stored.query, values.as_ref(), out).ok_or(Unsendable::Path)?;
     out.extend_from_slice(b" HTTP/1.1\r\n");
     out.extend_from_slice(to.lines.expose());
     let length: usize = parcel.body.iter().map(Bytes::len).sum();
@@ -85,9 +105,25 @@ pub(super) fn write(to: &Destination, parcel: &Parcel<'_>, out: &mut Vec<u8>) ->
             line(out, name, value);
         }
     }
+    for (name, weave) in &to.woven {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        weave.write_header(values.as_ref().unwrap_or(&Values::default()), out);
+        out.extend_from_slice(b"\r\n");
+    }
     tell(out, parcel.facts, named, traced);
+    if !to.sign.is_empty() {
+        sign::write(&to.sign, hexadecimal(parcel.facts.event_id).as_flattened(), clock.now(), parcel.body, out);
+    }
     out.extend_from_slice(b"\r\n");
     Ok(asked)
+}
+
+fn values<'a>(parcel: &Parcel<'a>, path: &'a str) -> Values<'a> {
+    let Names { source, tenant, kind } = parcel.names;
+    // Whether a slash leads depends on how the path of the source is written.
+    let path = path.strip_prefix('/').unwrap_or(path);
+    Values { source, tenant, kind, id: parcel.facts.event_id, attempt: parcel.facts.attempt, path }
 }
 
 /// Writes the headers of our own. `named`: the event brought a `webhook-id`; `traced`: it brought a trace.
@@ -125,7 +161,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut first = digits.len();
     while first == digits.len() || number > 0 {
@@ -136,7 +172,7 @@ fn decimal(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[first..]);
 }
 
-fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+pub(super) fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
 }

@@ -3,6 +3,8 @@
 mod changes;
 mod faults;
 mod flow;
+mod rate;
+mod rebinding;
 mod slots;
 
 use std::time::Duration;
@@ -57,7 +59,8 @@ impl Rig {
         let plans: Vec<_> = names.iter().map(|name| DestinationPlan::new(name)).collect();
         let (journal, writer, _) =
             Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
-        let house = House { clock, drain: Drain::new(), grace: Duration::from_secs(20), callers: Callers::default() };
+        let (network, tenants, callers) = (Network::default(), TenantNames::default(), Callers::default());
+        let house = House { clock, network, tenants, drain: Drain::new(), grace: Duration::from_secs(20), callers };
         Self { journal, writer, hand, house, metrics: Metrics::new(), count: 0 }
     }
 

@@ -1,7 +1,8 @@
 //! Is that the destination at the other end?
 //!
 //! Promises: a certificate is believed for one of three reasons, which the operator chose: public roots, an authority of
-//! their own, or exactly one public key; the handshake signature is checked in all three.
+//! their own, or exactly one public key; the handshake signature is checked in all three. Who calls is shown only to a
+//! destination that is believed, and only where the operator said so.
 //!
 //! Must not know: names of destinations, requests.
 
@@ -15,7 +16,7 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved, RootCertStore, SignatureScheme,
 };
@@ -23,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::secret::Secret;
 use crate::verify::digest;
 
 /// Whom to believe that it is the destination.
@@ -35,6 +37,15 @@ pub enum Trust {
     Authority(Vec<u8>),
     /// Only these public keys, whatever the name, the dates or the CA flag of the certificate around them.
     Pinned(Vec<Pin>),
+}
+
+/// What shows a destination who calls.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The certificate, and those between it and an authority that the destination knows, in PEM.
+    pub certificate: Vec<u8>,
+    /// Its private key, in PEM.
+    pub key: Secret,
 }
 
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo.
@@ -77,6 +88,8 @@ pub enum TrustError {
     Authority,
     /// No public key was named, or one that is no SHA-256.
     Pin,
+    /// The certificate to be shown, or its key, cannot be read, or they do not belong together.
+    Shown,
     /// The destination's name cannot stand in a certificate.
     Name,
 }
@@ -86,6 +99,7 @@ impl fmt::Display for TrustError {
         f.write_str(match self {
             Self::NoRoots => "this machine has no public roots that can be read",
             Self::Authority => "no certificate that can be read",
+            Self::Shown => "no certificate with its private key",
             Self::Name => "not a name or an address that a certificate can be issued to",
             Self::Pin => "not the SHA-256 of a public key (`sha256/` and base64, or 64 hexadecimal digits)",
         })
@@ -136,9 +150,9 @@ impl fmt::Debug for Proof {
 
 impl Proof {
     /// For the destination of this name or address.
-    pub(super) fn new(trust: &Trust, roots: &mut Roots, name: &str) -> Result<Self, TrustError> {
+    pub(super) fn new(trust: &Trust, shown: Option<&Shown>, roots: &mut Roots, name: &str) -> Result<Self, TrustError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| TrustError::Name)?;
-        Ok(Self { connector: TlsConnector::from(client(trust, roots)?), name })
+        Ok(Self { connector: TlsConnector::from(client(trust, shown, roots)?), name })
     }
 
     /// Speaks TLS, or fails: there is no other side that can be believed.
@@ -154,24 +168,45 @@ pub(super) fn is_name(text: &str) -> bool {
     ServerName::try_from(text).is_ok()
 }
 
-/// The client's side of TLS for one destination: 1.2 or 1.3, no client certificate, HTTP/1.1 and nothing else.
-fn client(trust: &Trust, roots: &mut Roots) -> Result<Arc<ClientConfig>, TrustError> {
+/// Whether the other side ended it in the words of TLS: as of 1.3, it may do so about a certificate when the handshake is
+/// over on this side.
+pub(super) fn is_alert(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::AlertReceived(_)))
+}
+
+/// The client's side of TLS for one destination: 1.2 or 1.3, HTTP/1.1 and nothing else.
+fn client(trust: &Trust, shown: Option<&Shown>, roots: &mut Roots) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("ring has the cipher suites of TLS 1.2 and 1.3");
-    let mut client = match trust {
-        Trust::Public => builder.with_root_certificates(roots.native()?).with_no_client_auth(),
-        Trust::Authority(pem) => builder.with_root_certificates(authority(pem)?).with_no_client_auth(),
+    let builder = match trust {
+        Trust::Public => builder.with_root_certificates(roots.native()?),
+        Trust::Authority(pem) => builder.with_root_certificates(authority(pem)?),
         Trust::Pinned(pins) if pins.is_empty() => return Err(TrustError::Pin),
-        Trust::Pinned(pins) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned::new(pins, &provider)))
-            .with_no_client_auth(),
+        Trust::Pinned(pins) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned::new(pins, &provider)))
+        }
+    };
+    let mut client = match shown {
+        None => builder.with_no_client_auth(),
+        Some(shown) => {
+            let (chain, key) = shown.read().ok_or(TrustError::Shown)?;
+            builder.with_client_auth_cert(chain, key).map_err(|_| TrustError::Shown)?
+        }
     };
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     client.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(client))
+}
+
+impl Shown {
+    fn read(&self) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let chain = CertificateDer::pem_slice_iter(&self.certificate).collect::<Result<Vec<_>, _>>().ok()?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose()).ok()?;
+        (!chain.is_empty()).then_some((chain, key))
+    }
 }
 
 /// How much may wait, encrypted, to be taken by the socket: one record, for the sake of memory.

@@ -18,7 +18,8 @@ use super::attempt::{Ended, Kit, attempt};
 use super::desk::{Desk, Hired, Work};
 use super::line::Line;
 use super::plan::Destination;
-use super::request::{Facts, Parcel};
+use super::request::{Facts, Names, Parcel};
+use super::whose::Whose;
 
 /// How long a worker keeps its connection without anything to do: less than the minute after which many servers close it.
 const IDLE: Duration = Duration::from_secs(50);
@@ -77,14 +78,20 @@ impl Worker {
     }
 
     async fn carry(&self, work: &Work, kit: &mut Kit, alarm: &mut Alarm) -> Ended {
-        let Desk { clock, stop, .. } = &*self.desk;
+        let Desk { clock, network, stop, lane, tenants, .. } = &*self.desk;
         let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
+        let whose = Whose::of(delivery, to, lane, tenants);
+        let names = whose.as_ref().map_or_else(Names::default, |whose| Names {
+            source: &whose.source,
+            tenant: &whose.tenant,
+            kind: &delivery.kind,
+        });
         let (head, body) = (&delivery.head, delivery.body.pieces());
-        let parcel = Parcel { head, body, facts, courier: work.courier.as_ref() };
+        let parcel = Parcel { head, body, facts, courier: work.courier.as_ref(), names };
         let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
-        attempt(to, kit, &mut limits, clock, &parcel).await
+        attempt(to, kit, &mut limits, (clock, network), &parcel).await
     }
 
     /// Waits for something to do. `None` when there is nothing to be had any more, or was not for long.

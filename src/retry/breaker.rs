@@ -227,7 +227,7 @@ impl Breaker {
     fn spared(&mut self, fault: Fault, tenant: u64, now: Timestamp) -> bool {
         self.note_tenant(Tenant { name: tenant, answered: false, at: now });
         let reached = match fault {
-            Fault::Dns | Fault::Connect | Fault::Tls => false,
+            Fault::Dns | Fault::Denied | Fault::Proxy | Fault::Connect | Fault::Tls => false,
             Fault::Timeout | Fault::Broken | Fault::Answer(_) => true,
         };
         let other = |known: &&Tenant| known.name != 0 && known.name != tenant && now.since(known.at) < Self::SPAN;

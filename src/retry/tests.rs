@@ -95,7 +95,16 @@ fn a_fault_that_is_one_tenants_alone_counts_against_the_event() {
 #[test]
 fn a_destination_at_fault_never_burns_an_attempt() {
     let policy = Policy { age_max: Some(HOUR), ..Policy::default() };
-    for fault in [Fault::Dns, Fault::Connect, Fault::Tls, Fault::Timeout, Fault::Broken, Fault::Answer(503)] {
+    for fault in [
+        Fault::Dns,
+        Fault::Denied,
+        Fault::Proxy,
+        Fault::Connect,
+        Fault::Tls,
+        Fault::Timeout,
+        Fault::Broken,
+        Fault::Answer(503),
+    ] {
         for attempt in [1, 12, 13, u32::MAX] {
             let next = policy.next(attempt, HOUR * 100, &Outcome::of_fault(fault), u64::MAX);
             assert_eq!(next, Next::Return(Policy::RETURN_MAX));

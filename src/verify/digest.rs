@@ -80,13 +80,42 @@ impl Signer {
     /// The HMAC of the ranges, one after the other.
     #[must_use]
     pub fn sign(&self, ranges: &[&[u8]]) -> [u8; 32] {
-        let mut running = hmac::Context::with_key(&self.0);
+        let mut running = self.begin();
         for range in ranges {
             running.update(range);
         }
+        running.finish()
+    }
+
+    /// An HMAC of what is still to come.
+    #[must_use]
+    pub fn begin(&self) -> Signing {
+        Signing(hmac::Context::with_key(&self.0))
+    }
+}
+
+/// An HMAC under way.
+#[derive(Clone)]
+pub struct Signing(hmac::Context);
+
+impl Signing {
+    /// Covers these bytes, too.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The HMAC of everything so far.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
         let mut out = [0; 32];
-        out.copy_from_slice(running.sign().as_ref());
+        out.copy_from_slice(self.0.sign().as_ref());
         out
+    }
+}
+
+impl fmt::Debug for Signing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signing(..)")
     }
 }
 

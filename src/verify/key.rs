@@ -14,6 +14,7 @@ use ring::{hmac, signature as public};
 use subtle::ConstantTimeEq;
 
 use super::decode::{BASE64, BASE64_URL, from_hex};
+use super::digest::Signer;
 use super::scheme::{Algorithm, Hash};
 use crate::secret::Secret;
 
@@ -226,6 +227,24 @@ impl Key {
             Kind::Token { blind, expected, .. } => hmac::sign(blind, text).as_ref().ct_eq(expected.as_ref()).into(),
             Kind::Mac(_) | Kind::Text(_) | Kind::Public { .. } => false,
         }
+    }
+}
+
+impl Signer {
+    /// Reads a secret of this form, as the other side reads it to verify.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::new`] for an HMAC.
+    pub fn read(form: Form, secret: &Secret) -> Result<Self, KeyError> {
+        let text = secret.expose();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.trim_ascii().len() != text.len() {
+            return Err(KeyError::Whitespace);
+        }
+        symmetric(form, text).map(|bytes| Self::new(bytes.expose()))
     }
 }
 

@@ -15,6 +15,7 @@ mod budget;
 mod ceiling;
 mod check;
 mod crash;
+mod destinations;
 mod drain;
 mod faces;
 mod fresh;

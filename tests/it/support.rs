@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod house;
+pub(crate) mod secure;
 pub(crate) mod sink;
 
 use std::time::{Duration, Instant};

@@ -115,6 +115,11 @@ fn what_a_running_house_takes_in_is_named() {
             destinations: &["crm"],
             ..applied("9001/hooks\"", "9003/hooks\"\nconcurrency = 2", &["destination crm: changed (concurrency, url)"])
         },
+        // Every destination is built with it.
+        Case {
+            destinations: &["archive", "crm"],
+            ..applied("format = 1\n", "format = 1\nproxy = \"http://proxy.example:3128\"\n", &["proxy: added"])
+        },
         applied(
             "[[route]]",
             "[destination.new]\nurl = \"http://127.0.0.1:9009/\"\n\n[[route]]",

@@ -229,12 +229,27 @@ fn keys_of_text(text: &str, mirror: &BTreeSet<String>) -> BTreeSet<String> {
 /// A stage with the files that the example names.
 fn stage() -> Stage {
     let stage = Stage::set();
-    for name in ["github", "meta-verify-token", "crm", "archive", "gupshup-path", "gupshup-header", "twilio-auth-token"]
-    {
+    for name in [
+        "proxy",
+        "github",
+        "meta-verify-token",
+        "crm",
+        "archive",
+        "gupshup-path",
+        "gupshup-header",
+        "twilio-auth-token",
+    ] {
         stage.write(&format!("secrets/{name}"), 0o600, b"open-sesame-open-sesame\n");
     }
+    stage.write("secrets/crm-signing", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
     stage.write("secrets/partner", 0o600, b"whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=\n");
-    for (name, from) in [("fullchain.pem", "one.pem"), ("key.pem", "one.key"), ("crm-ca.pem", "two.pem")] {
+    for (name, from) in [
+        ("fullchain.pem", "one.pem"),
+        ("key.pem", "one.key"),
+        ("crm-ca.pem", "two.pem"),
+        ("porteiro.pem", "two.pem"),
+        ("porteiro.key", "two.key"),
+    ] {
         let bytes = std::fs::read(stage.path().join("tls").join(from)).unwrap();
         stage.write(&format!("tls/{name}"), 0o600, &bytes);
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::alarm::Alarm;
 use super::super::plan::Plan;
-use super::super::request::Facts;
+use super::super::request::{Facts, Names};
 use super::super::tls::Roots;
 use super::super::upstream::{Act, OK, Upstream, answer, answers, nobody};
 use super::*;
@@ -31,6 +31,7 @@ use Short::{Delivered, Event};
 /// Whoever tries, with their connection.
 struct Trier {
     to: Destination,
+    network: Network,
     kit: Kit,
     alarm: Alarm,
     stop: OnceLock<Instant>,
@@ -48,6 +49,7 @@ impl Trier {
         let alarm = Alarm::new(Instant::now());
         Self {
             to,
+            network: Network::default(),
             kit: Kit::default(),
             alarm,
             stop: OnceLock::new(),
@@ -69,10 +71,10 @@ impl Trier {
 
     async fn attempt_with(&mut self, head: &[u8]) -> Short {
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head, body: &self.body, facts, courier: None };
+        let parcel = Parcel { head, body: &self.body, facts, courier: None, names: Names::default() };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
-        let ended = attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await;
+        let ended = attempt(&self.to, &mut self.kit, &mut limits, (&Clock::system(), &self.network), &parcel).await;
         self.in_time = Instant::now() < deadline;
         match ended {
             Ended::Stopped => Short::Stopped,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::client::Door;
+use super::super::client::Network;
 use super::super::plan::{Destination, Plan};
 use super::super::tls::{BUFFER, Pin, Roots, Trust};
 use super::super::upstream::{Act, Identity, OK, Upstream, answer};
@@ -13,15 +13,14 @@ use crate::verify::digest;
 const HEAD: &[u8] = b"POST /hook HTTP/1.1\r\nhost: crm\r\ncontent-length: ";
 
 async fn connect(upstream: &Upstream) -> Line {
-    let door =
-        Door { host: "127.0.0.1".into(), port: upstream.address.port(), tls: None, limit: Duration::from_secs(20) };
-    door.open().await.unwrap()
+    let to = Destination::build(Plan::new("crm", &upstream.url("/")), &mut Roots::default()).unwrap();
+    to.door.open(&Network::default()).await.unwrap()
 }
 
 async fn connect_tls(upstream: &Upstream, identity: &Identity) -> Line {
     let trust = Trust::Pinned(vec![Pin::parse(&hex(&digest(&[&identity.public_key()]))).unwrap()]);
     let plan = Plan { trust, ..Plan::new("crm", &format!("https://{}/", upstream.address)) };
-    Destination::build(plan, &mut Roots::default()).unwrap().door.open().await.unwrap()
+    Destination::build(plan, &mut Roots::default()).unwrap().door.open(&Network::default()).await.unwrap()
 }
 
 fn appetite(send_on: bool) -> Appetite {

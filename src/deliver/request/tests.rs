@@ -4,11 +4,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::deliver::plan::{Auth, Plan};
 use crate::deliver::tls::Roots;
+use crate::deliver::weave::Weave;
 use crate::secret::Secret;
-use crate::verify::Credential;
+use crate::verify::{Credential, Form, Signer};
 
 const FACTS: Facts =
     Facts { event_id: [0xab; 16], attempt: 3, accepted: Timestamp::from_micros(1_700_000_000_123_456), span: 0x1234 };
+const NAMES: Names<'_> = Names { source: "shop", tenant: "acme", kind: "order/paid" };
 const ID: &str = "abababababababababababababababab";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -75,7 +77,9 @@ fn write_to(to: &Destination, head: &[u8], body: &[&'static str]) -> Result<(Sen
     let body: Vec<_> = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
     // What was there is gone.
     let mut out = b"leftover".to_vec();
-    let asked = write(to, &Parcel { head, body: &body, facts: FACTS, courier: None }, &mut out)?;
+    let clock = Clock::manual(Timestamp::from_secs(1_790_000_002)).0;
+    let parcel = Parcel { head, body: &body, facts: FACTS, courier: None, names: NAMES };
+    let asked = write(to, &parcel, &clock, &mut out)?;
     Ok((Sent::read(&out), asked))
 }
 
@@ -278,10 +282,67 @@ fn the_length_is_that_of_the_pieces() {
 }
 
 #[test]
+fn what_is_signed_replaces_the_signature_that_was_brought() {
+    let secret = Secret::new(b"whsec_b25lIGtleSBvZiB0d2VudHktZm91ciBi".to_vec());
+    let signed = destination(|plan| plan.sign = vec![Signer::read(Form::Whsec, &secret).unwrap()]);
+    let brought = [
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", "1700000000"),
+        ("webhook-signature", "v1,AAAA"),
+        ("webhook-signature", "v1,BBBB"),
+        ("x-other", "stays"),
+    ];
+    let (sent, _) = write_to(&signed, &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.all("webhook-id"), [ID]);
+    assert_eq!(sent.all("webhook-timestamp"), ["1790000002"], "the time of the attempt");
+    let [signature] = sent.all("webhook-signature")[..] else { panic!("one line") };
+    assert!(signature.starts_with("v1,") && signature.len() == 47, "{signature}");
+    assert_eq!(sent.all("x-other"), ["stays"]);
+    // Without a key what was brought goes on, so that the provider's own signature holds.
+    let (sent, _) = write_to(&destination(|_| {}), &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.all("webhook-id"), ["msg_1"]);
+    assert_eq!(sent.all("webhook-signature"), ["v1,AAAA", "v1,BBBB"]);
+}
+
+#[test]
+fn what_is_woven_in_replaces_what_was_brought_and_what_is_removed_is_gone() {
+    let weave = |text: &str| Weave::parse(text).unwrap();
+    let woven = destination(|plan| {
+        plan.url = "http://10.0.0.12:8080/in/{tenant}/{kind}/*?from={source}".into();
+        plan.woven = vec![
+            ("x-tenant".parse().unwrap(), weave("{tenant}")),
+            ("x-about".parse().unwrap(), weave("{source} {id} {attempt} {path}")),
+        ];
+        plan.remove = vec!["x-foo".parse().unwrap(), "cookie".parse().unwrap()];
+    });
+    let brought = [("x-tenant", "evil"), ("x-foo", "1"), ("X-Foo", "2"), ("cookie", "a=b"), ("x-stays", "here")];
+    let (sent, _) = write_to(&woven, &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.target, "/in/acme/order%2Fpaid/a%20b?from=shop&x=1");
+    assert_eq!(sent.all("x-tenant"), ["acme"]);
+    assert_eq!(sent.all("x-about"), [format!("shop {ID} 3 a%20b")]);
+    assert!(sent.all("x-foo").is_empty() && sent.all("cookie").is_empty());
+    assert_eq!(sent.all("x-stays"), ["here"]);
+}
+
+#[test]
+fn a_value_that_would_lead_out_of_the_path_is_not_sent() {
+    let to = destination(|plan| plan.url = "http://10.0.0.12:8080/in/{kind}/x".into());
+    let parcel = |kind| Parcel { head: &[], body: &[], facts: FACTS, courier: None, names: Names { kind, ..NAMES } };
+    let head = head(&[]);
+    for (kind, sent) in [("..", None), (".", None), ("../..", None), ("..\\x", None), ("a..", Some("/in/a../x?x=1"))] {
+        let mut out = Vec::new();
+        let written = write(&to, &Parcel { head: &head, ..parcel(kind) }, &Clock::system(), &mut out);
+        assert_eq!(written.err(), sent.is_none().then_some(Unsendable::Path), "{kind}");
+        assert!(sent.is_none_or(|target| Sent::read(&out).target == target), "{kind}");
+    }
+}
+
+#[test]
 fn facts_that_are_all_zero_still_make_a_sound_trace() {
     let mut out = Vec::new();
     let facts = Facts { event_id: [0; 16], span: 0, ..FACTS };
-    write(&destination(|_| {}), &Parcel { head: &head(&[]), body: &[], facts, courier: None }, &mut out).unwrap();
+    let parcel = Parcel { head: &head(&[]), body: &[], facts, courier: None, names: NAMES };
+    write(&destination(|_| {}), &parcel, &Clock::system(), &mut out).unwrap();
     assert!(is_traceparent(Sent::read(&out).all("traceparent")[0].as_bytes()));
 }
 

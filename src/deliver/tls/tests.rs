@@ -4,9 +4,9 @@ use rustls::version::{TLS12, TLS13};
 
 use super::super::alarm::{Alarm, Limits};
 use super::super::attempt::{Ended, Kit, attempt};
-use super::super::client::Shut;
+use super::super::client::{Network, Shut};
 use super::super::plan::{Destination, Plan};
-use super::super::request::{Facts, Parcel};
+use super::super::request::{Facts, Names, Parcel};
 use super::super::upstream::{Identity, OK, Upstream, answer};
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -23,7 +23,7 @@ async fn check(identity: &Identity, host: Option<&str>, trust: Trust) -> Result<
     let url = format!("https://{}/", upstream.address);
     let to =
         Destination::build(Plan { host: host.map(Into::into), trust, ..Plan::new("crm", &url) }, &mut Roots::default());
-    match to.unwrap().door.open().await {
+    match to.unwrap().door.open(&Network::default()).await {
         Ok(_) => Ok(()),
         Err(Shut::Tls(error)) => Err(error.to_string()),
         Err(other) => panic!("{other:?}"),
@@ -84,8 +84,8 @@ async fn a_pinned_key_must_sign_the_handshake_itself() {
             let plan = Plan { trust, ..Plan::new("crm", &format!("https://{}/", upstream.address)) };
             Destination::build(plan, &mut Roots::default()).unwrap()
         };
-        assert!(open(&honest).door.open().await.is_ok(), "{version:?}");
-        let Err(Shut::Tls(error)) = open(&thief).door.open().await else { panic!("{version:?}") };
+        assert!(open(&honest).door.open(&Network::default()).await.is_ok(), "{version:?}");
+        let Err(Shut::Tls(error)) = open(&thief).door.open(&Network::default()).await else { panic!("{version:?}") };
         assert!(error.to_string().contains("BadSignature"), "{version:?}: {error}");
     }
 }
@@ -114,8 +114,9 @@ async fn an_attempt_over_tls_reaches_the_destination_and_keeps_its_connection() 
         let mut limits = Limits { alarm: &mut alarm, deadline, stop: &stop };
         let head = Head::encode(&Method::POST, "", "", &HeaderMap::new(), &Credential::NONE);
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts, courier: None };
-        let ended = attempt(&to, &mut kit, &mut limits, &Clock::system(), &parcel).await;
+        let body = [Bytes::from_static(b"over tls")];
+        let parcel = Parcel { head: &head, body: &body, facts, courier: None, names: Names::default() };
+        let ended = attempt(&to, &mut kit, &mut limits, (&Clock::system(), &Network::default()), &parcel).await;
         assert!(matches!(ended, Ended::Heard(heard) if heard.status == 200));
     }
     assert_eq!(upstream.counts(), [2]);
@@ -196,5 +197,25 @@ fn bytes_that_are_no_certificate_have_no_public_key() {
     ];
     for bytes in lengths {
         assert_eq!(public_key(bytes), None, "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn what_is_no_pair_cannot_be_shown() {
+    let (one, other) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let params = rcgen::CertificateParams::new(vec!["porteiro.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&one).unwrap().pem();
+    let built = |certificate: &str, key: &str| {
+        let shown = Shown { certificate: certificate.into(), key: Secret::new(key.into()) };
+        let plan =
+            Plan { shown: Some(shown), trust: Trust::Pinned(vec![Pin([0; 32])]), ..Plan::new("crm", "https://crm/") };
+        Destination::build(plan, &mut Roots::default()).map(drop)
+    };
+    let (right, wrong) = (one.serialize_pem(), other.serialize_pem());
+    assert_eq!(built(&certificate, &right), Ok(()));
+    for (certificate, key) in
+        [("", &*right), (&*certificate, ""), (&certificate, &wrong), ("nonsense", &right), (&right, &certificate)]
+    {
+        assert_eq!(built(certificate, key), Err(TrustError::Shown.into()));
     }
 }

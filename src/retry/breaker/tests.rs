@@ -262,7 +262,7 @@ fn an_outage_that_all_tenants_see_opens_it_soon() {
 
 #[test]
 fn a_connection_that_does_not_come_about_is_no_tenants_fault() {
-    for fault in [Fault::Dns, Fault::Connect, Fault::Tls] {
+    for fault in [Fault::Dns, Fault::Denied, Fault::Proxy, Fault::Connect, Fault::Tls] {
         let mut breaker = Breaker::default();
         breaker.record(Pass::Go, &DELIVERED, 1, at(0), MOST);
         for _ in 0..5 {
