@@ -225,36 +225,7 @@ impl Destination {
         let mut lines = Lines::default();
         HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?;
         lines.put("host", named.as_str().as_bytes());
-        if let Some(auth) = &plan.auth {
-            lines.set(&AUTHORIZATION, &auth.value()?);
-        }
-        for (name, value) in &plan.headers {
-            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
-                return Err(PlanError::HeaderName(name.clone()));
-            }
-            HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
-            lines.set(name, value.expose());
-        }
-        for (name, weave) in &plan.woven {
-            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
-                return Err(PlanError::HeaderName(name.clone()));
-            }
-            if weave.texts().any(|text| HeaderValue::from_str(text).is_err()) {
-                return Err(PlanError::HeaderValue(name.clone()));
-            }
-            lines.set.push(name.clone());
-        }
-        if let Some(ours) = plan.remove.iter().find(|name| is_ours(name)) {
-            return Err(PlanError::HeaderName(ours.clone()));
-        }
-        lines.set.extend(plan.remove);
-        if plan.sign.len() > SIGN_MAX {
-            return Err(PlanError::Sign);
-        }
-        if !plan.sign.is_empty() {
-            // What the event brought under these names would stand beside our own.
-            lines.set.extend(sign::NAMES.map(HeaderName::from_static));
-        }
+        lines.dress(&plan)?;
         let via = match &plan.proxy {
             Some(_) if plan.addresses.is_some() => return Err(PlanError::ProxyAddresses),
             Some(_) if plan.host.is_some() && !address.tls => return Err(PlanError::ProxyHost),
@@ -350,6 +321,41 @@ impl Lines {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.text.extend_from_slice(part);
         }
+    }
+
+    /// Everything that the operator sets and removes.
+    fn dress(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        if let Some(auth) = &plan.auth {
+            self.set(&AUTHORIZATION, &auth.value()?);
+        }
+        for (name, value) in &plan.headers {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
+            self.set(name, value.expose());
+        }
+        for (name, weave) in &plan.woven {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            if weave.texts().any(|text| HeaderValue::from_str(text).is_err()) {
+                return Err(PlanError::HeaderValue(name.clone()));
+            }
+            self.set.push(name.clone());
+        }
+        if let Some(ours) = plan.remove.iter().find(|name| is_ours(name)) {
+            return Err(PlanError::HeaderName(ours.clone()));
+        }
+        self.set.extend_from_slice(&plan.remove);
+        if plan.sign.len() > SIGN_MAX {
+            return Err(PlanError::Sign);
+        }
+        if !plan.sign.is_empty() {
+            // What the event brought under these names would stand beside our own.
+            self.set.extend(sign::NAMES.map(HeaderName::from_static));
+        }
+        Ok(())
     }
 
     fn set(&mut self, name: &HeaderName, value: &[u8]) {

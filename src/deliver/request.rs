@@ -105,11 +105,13 @@ pub(super) fn write(
             line(out, name, value);
         }
     }
-    for (name, weave) in &to.woven {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        weave.write_header(values.as_ref().unwrap_or(&Values::default()), out);
-        out.extend_from_slice(b"\r\n");
+    if let Some(values) = &values {
+        for (name, weave) in &to.woven {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            weave.write_header(values, out);
+            out.extend_from_slice(b"\r\n");
+        }
     }
     tell(out, parcel.facts, named, traced);
     if !to.sign.is_empty() {

@@ -338,6 +338,25 @@ fn a_value_that_would_lead_out_of_the_path_is_not_sent() {
 }
 
 #[test]
+fn writing_a_head_allocates_nothing_whatever_is_asked_of_it() {
+    let secret = Secret::new(b"whsec_b25lIGtleSBvZiB0d2VudHktZm91ciBi".to_vec());
+    let clothes: [&dyn Fn(&mut Plan); 3] =
+        [&|_| {}, &|plan| plan.sign = vec![Signer::read(Form::Whsec, &secret).unwrap()], &|plan| {
+            plan.url = "http://10.0.0.12:8080/in/{tenant}/{kind}/*".into();
+            plan.woven = vec![("x-about".parse().unwrap(), Weave::parse("{source} {id} {attempt} {path}").unwrap())];
+            plan.remove = vec!["cookie".parse().unwrap()];
+        }];
+    let (head, body) = (head(&[("cookie", "a=b"), ("x-stays", "here")]), [Bytes::from_static(b"hello")]);
+    for (number, clothes) in clothes.iter().enumerate() {
+        let (to, clock) = (destination(clothes), Clock::system());
+        let mut out = Vec::with_capacity(4096);
+        let parcel = Parcel { head: &head, body: &body, facts: FACTS, courier: None, names: NAMES };
+        let info = allocation_counter::measure(|| write(&to, &parcel, &clock, &mut out).map(drop).unwrap());
+        assert_eq!(info.count_total, 0, "{number}");
+    }
+}
+
+#[test]
 fn facts_that_are_all_zero_still_make_a_sound_trace() {
     let mut out = Vec::new();
     let facts = Facts { event_id: [0; 16], span: 0, ..FACTS };
