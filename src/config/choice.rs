@@ -11,7 +11,7 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader};
+use crate::snapshot::{Ack, HopHeader, Role};
 use crate::tenant::Mode;
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
@@ -56,6 +56,13 @@ impl Word for Ack {
             );
         }
         choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
+    }
+}
+
+impl Word for Role {
+    const FORM: &'static str = "`live` or `observe`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("live", Self::Live), ("observe", Self::Observe)])
     }
 }
 

@@ -16,7 +16,7 @@ use super::choice::{LogFormat, LogLevel, Metered};
 use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader};
+use crate::snapshot::{Ack, HopHeader, Role};
 use crate::tenant::Mode;
 
 /// A named section: the name with its place, and what stands below it.
@@ -198,6 +198,7 @@ pub(crate) struct Source {
     pub(crate) proof: Option<At<Proof>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) ack: Option<Said<Ack>>,
+    pub(crate) mode: Option<Said<Role>>,
     pub(crate) dedup: Option<At<bool>>,
     pub(crate) expect_every: Option<Said<Duration>>,
     pub(crate) over: Option<Said<Mode>>,
@@ -233,6 +234,7 @@ pub(crate) struct SourceLimits {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Destination {
     pub(crate) url: Option<Said<String>>,
+    pub(crate) mode: Option<Said<Role>>,
     pub(crate) host: Option<Said<String>>,
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
@@ -358,5 +360,6 @@ pub(crate) struct TestExpect {
     pub(crate) route: Option<At<Label>>,
     pub(crate) to: Option<At<Vec<Said<String>>>>,
     pub(crate) discard: Option<At<bool>>,
+    pub(crate) observed: Option<At<bool>>,
     pub(crate) status: Option<At<u32>>,
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::admission::Rules;
 use crate::event::Dedup;
-use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Router};
+use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Role, Router};
 
 use super::addresses::{self, Addresses};
 use super::besides::Shown;
@@ -50,6 +50,8 @@ pub struct Source {
     pub addresses: Option<Addresses>,
     /// When the provider is answered.
     pub ack: Ack,
+    /// Whether what it says takes effect.
+    pub role: Role,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
     /// Silence for longer than this is an alarm; `None` where nothing is expected.
@@ -117,6 +119,7 @@ pub(crate) fn build(
             addresses,
             body,
             ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
+            role: raw.mode.as_ref().map_or_else(Role::default, |said| said.value),
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
             tenancy,
@@ -341,6 +344,14 @@ fn unreached<'a>(
 
 /// Names what is unsafe about a source, before its provider has a say.
 fn loud(building: &mut Building<'_>, name: &toml::Spanned<String>, raw: &raw::Source) {
+    if let Some(said) = raw.mode.as_ref().filter(|said| said.value == Role::Observe) {
+        building
+            .danger(
+                &said.span,
+                format!("source `{}` only observes: nothing that it says is stored or sent", name.get_ref()),
+            )
+            .note("whoever calls it hears the same success as if it were; send it copies, as nginx does with `mirror`");
+    }
     if let Some(said) = raw.ack.as_ref().filter(|said| said.value == Ack::Buffered) {
         building
             .danger(&said.span, format!("source `{}` acknowledges before its events are on disk", name.get_ref()))

@@ -26,8 +26,8 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
-    ("source.*", &["late", "mode", "split", "tenant"]),
-    ("destination.*", &["address-policy", "mode", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
+    ("source.*", &["late", "split", "tenant"]),
+    ("destination.*", &["address-policy", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),
 ];

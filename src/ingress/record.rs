@@ -46,7 +46,8 @@ pub(super) enum Routed<'s> {
     Discarded(Discard),
 }
 
-/// Asks for every event who must hear it, and counts the rule that says so. What is discarded frees its key.
+/// Asks for every event who must hear it, and counts the rule that says so, and those who would hear it if they did not
+/// only observe. What is discarded frees its key.
 pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
     let mut owed = Few::default();
     let mut discarded = None;
@@ -54,7 +55,10 @@ pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
         let resolved = source.table.resolve(&Facts::of(&due.fresh.event, due.tenant));
         source.routed.count(resolved.rule());
         let targets = match resolved {
-            Resolved::To { targets, .. } => due.targets(targets),
+            Resolved::To { targets: audience, .. } => {
+                source.would.send(&audience.would);
+                due.targets(&audience.targets)
+            }
             Resolved::Nowhere => Arc::default(),
             discard @ Resolved::Discard { .. } => {
                 discarded = Discard::of(&discard);
@@ -66,6 +70,29 @@ pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
     match discarded {
         Some(discard) if owed.len() == 0 => Routed::Discarded(discard),
         _ => Routed::To(owed),
+    }
+}
+
+/// Ends the way of events that are only observed: their keys are kept, and nothing else of them.
+pub(super) fn observe(source: &Source, routed: Routed<'_>, accepted: Timestamp) {
+    let Routed::To(owed) = routed else { return };
+    for Owed { due: Due { fresh: Fresh { event, claim }, .. }, targets } in owed {
+        debug_assert!(targets.is_empty(), "no rule of a source that observes gives a target");
+        note(source, &event, accepted);
+        if let Some(claim) = claim {
+            // No sequence: it is in no store.
+            claim.settle(accepted, 0);
+        }
+    }
+}
+
+/// Counts what is to be known of a new event of which something becomes.
+fn note(source: &Source, event: &Event, accepted: Timestamp) {
+    if !event.readable {
+        source.metrics.unreadable.inc();
+    }
+    if let Some(then) = event.time {
+        source.metrics.freshness.event(accepted, then);
     }
 }
 
@@ -93,13 +120,8 @@ impl Frame<'_> {
     fn record(&self, part: usize, owed: Owed<'_>, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted } = self;
         let Owed { due: Due { fresh: Fresh { event, claim }, tenant: _, whom, not_before: _ }, targets } = owed;
-        let Event { id, key, digest, kind, order, time, tenants: _, body, marks: _, readable } = event;
-        if !readable {
-            source.metrics.unreadable.inc();
-        }
-        if let Some(then) = time {
-            source.metrics.freshness.event(*accepted, then);
-        }
+        note(source, &event, *accepted);
+        let Event { id, key, digest, kind, order, time: _, tenants: _, body, marks: _, readable: _ } = event;
         Record {
             event_id: *id.as_bytes(),
             request_id: *request_id,
