@@ -1,5 +1,8 @@
 //! What is tried beside what is in use: all of it is counted, none of it is stored or sent, and nobody who is live notices.
 
+mod nginx;
+mod switch;
+
 use std::process::{Command, Stdio};
 
 use crate::support::client::Answer;
