@@ -170,21 +170,15 @@ impl Ingress {
         let facts = SourceFacts { name: &source.name, rest: found.rest, credential, dedup: source.dedup };
         let events = Event::parse(&facts, &verified, &source.selectors, &request, body.clone(), self.ids.next());
 
-        let observed = Observed::by(source);
-        let window = source.aside.as_ref().map_or(&self.window, |aside| &aside.window);
-        let fresh = match claims::claim(window, source, events, visit.now).await? {
+        let fresh = match claims::claim(&self.window, source, events, visit.now).await? {
             claims::Heard::New(fresh) => fresh,
-            claims::Heard::Before(earlier) => return Ok(Accepted::before(earlier, observed)),
+            claims::Heard::Before(earlier) => return Ok(Accepted::before(earlier, Observed::by(source))),
         };
         let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
-        let routed = record::route(source, due);
-        if let Some(observed) = observed {
-            record::observe(source, routed, visit.now);
-            return Ok(charges.keep_for(Accepted::Observed(observed)));
-        }
-        let owed = match routed {
+        let owed = match record::route(source, due, visit.now) {
             record::Routed::To(owed) => owed,
             record::Routed::Discarded(discard) => return Ok(charges.keep_for(Accepted::Discarded(discard))),
+            record::Routed::Observed(observed) => return Ok(charges.keep_for(Accepted::Observed(observed))),
         };
 
         let query = Head::query_without(asked.query, credential);

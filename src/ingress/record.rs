@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::charges::Due;
 use super::claims::Fresh;
 use super::few::Few;
-use super::reply::Discard;
+use super::reply::{Discard, Observed};
 use crate::admission::Permit;
 use crate::clock::Timestamp;
 use crate::dedup::Claim;
@@ -44,11 +44,14 @@ pub(super) enum Routed<'s> {
     To(Few<Owed<'s>>),
     /// None of them is, by an explicit rule.
     Discarded(Discard),
+    /// None of them is, because their source only observes.
+    Observed(Observed),
 }
 
 /// Asks for every event who must hear it, and counts the rule that says so, and those who would hear it if they did not
-/// only observe. What is discarded frees its key.
-pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
+/// only observe. What is discarded frees its key; the way of what is observed ends here.
+pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>, accepted: Timestamp) -> Routed<'s> {
+    let observed = Observed::by(source);
     let mut owed = Few::default();
     let mut discarded = None;
     for due in due {
@@ -65,24 +68,25 @@ pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
                 continue;
             }
         };
+        if observed.is_some() {
+            observe(source, due.fresh, accepted);
+            continue;
+        }
         owed.push(Owed { due, targets });
     }
-    match discarded {
-        Some(discard) if owed.len() == 0 => Routed::Discarded(discard),
-        _ => Routed::To(owed),
+    match (observed, discarded) {
+        (Some(observed), _) => Routed::Observed(observed),
+        (None, Some(discard)) if owed.len() == 0 => Routed::Discarded(discard),
+        (None, _) => Routed::To(owed),
     }
 }
 
-/// Ends the way of events that are only observed: their keys are kept, and nothing else of them.
-pub(super) fn observe(source: &Source, routed: Routed<'_>, accepted: Timestamp) {
-    let Routed::To(owed) = routed else { return };
-    for Owed { due: Due { fresh: Fresh { event, claim }, .. }, targets } in owed {
-        debug_assert!(targets.is_empty(), "no rule of a source that observes gives a target");
-        note(source, &event, accepted);
-        if let Some(claim) = claim {
-            // No sequence: it is in no store.
-            claim.settle(accepted, 0);
-        }
+/// Of an event that is only observed its key is kept, and nothing else.
+fn observe(source: &Source, Fresh { event, claim }: Fresh, accepted: Timestamp) {
+    note(source, &event, accepted);
+    if let Some(claim) = claim {
+        // No sequence: it is in no store.
+        claim.settle(accepted, 0);
     }
 }
 
