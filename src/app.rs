@@ -210,7 +210,8 @@ impl House {
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
 
-        let house = deliver::House { clock: assembly.clock.clone(), drain: back.clone(), grace: attempts(shutdown) };
+        let (clock, callers) = (assembly.clock.clone(), assembly.callers.clone());
+        let house = deliver::House { clock, drain: back.clone(), grace: attempts(shutdown), callers };
         let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
         for started in assembly.lanes()? {
             lanes.start(started);

@@ -13,7 +13,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod ack;
 mod addresses;
+mod answers;
 mod besides;
 mod build;
 pub mod ceiling;
@@ -42,6 +44,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use ack::{Ack, Delivered};
 pub use addresses::{AddressList, Addresses};
 pub use besides::Shown;
 pub use destinations::Destination;
@@ -288,6 +291,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let shutdown = building.time(file.limits.shutdown.as_ref(), SHUTDOWN, shutdown);
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
     cross::check(building, &house);
+    ack::check(building, file, &house);
     machine::check(building, &house, metrics.is_some(), store.as_ref());
     let listeners: Vec<_> = listeners.into_iter().map(|(listener, _)| listener).collect();
     let destinations: Vec<_> = destinations.into_iter().map(|placed| placed.destination).collect();

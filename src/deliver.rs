@@ -13,6 +13,7 @@
 mod alarm;
 mod answer;
 mod attempt;
+mod awaited;
 mod client;
 mod desk;
 mod ending;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::journal::Lane;
@@ -55,6 +57,8 @@ pub struct House {
     pub drain: Drain,
     /// How long running attempts may go on once the house closes.
     pub grace: Duration,
+    /// Those who wait for an answer.
+    pub callers: Callers,
 }
 
 /// Starts the lane of one destination on the current runtime. When the house closes, its tasks end: those without an
@@ -105,7 +109,8 @@ fn open(
     random(&mut seed);
     // What comes in from now on is no backlog.
     let backlog = lane.backlog().owed > 0;
-    let desk = Arc::new(Desk::new(to, lane, metrics, house.clock.clone(), u64::from_ne_bytes(seed)));
+    let shared = (house.clock.clone(), house.callers.clone());
+    let desk = Arc::new(Desk::new(to, lane, metrics, shared, u64::from_ne_bytes(seed)));
     let task = house.drain.spawn(lane::run(Arc::clone(&desk), house.clone(), backlog));
     (desk, task)
 }

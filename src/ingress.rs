@@ -24,6 +24,7 @@ use http_body::Body;
 use http_body_util::Full;
 
 use crate::admission::Admission;
+use crate::callers::Callers;
 use crate::clock::{Clock, Timestamp};
 use crate::dedup::Window;
 use crate::event::{Event, Head, SourceFacts};
@@ -33,6 +34,7 @@ use crate::select;
 use crate::snapshot::{ListenerId, Shared, Snapshot, Source};
 use crate::verify::{Verdict, Verified};
 
+mod awaited;
 mod body;
 mod charges;
 mod claims;
@@ -48,7 +50,7 @@ mod room;
 pub use body::{Fault, KEEP};
 pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
-pub use reply::{Accepted, Discard, OUTCOMES, Observed, REFUSALS, Rejection};
+pub use reply::{Accepted, Discard, Held, OUTCOMES, Observed, REFUSALS, Rejection};
 
 /// The way in, shared by all connections.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub struct Ingress {
     admission: Admission,
     window: Window,
     journal: Journal,
+    callers: Callers,
     clock: Clock,
     ids: ids::Ids,
     nowhere: Arc<SourceMetrics>,
@@ -82,19 +85,28 @@ impl Ingress {
         admission: Admission,
         window: Window,
         journal: Journal,
+        callers: Callers,
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
         let nowhere = metrics.source("none", OUTCOMES);
         let lines = Sparing::new(OUTCOMES.len(), metrics.house().log_lines_left_out.clone());
         let (ids, closing) = (ids::Ids::default(), closing::Closing::default());
-        Self { snapshot, admission, window, journal, clock, ids, nowhere, lines, closing }
+        Self { snapshot, admission, window, journal, callers, clock, ids, nowhere, lines, closing }
     }
 
     /// The house closes: a body that is not whole this long from now is not waited for any more and its caller hears
-    /// 503. Without it a slow upload lasts until its own deadline.
+    /// 503. Without it a slow upload lasts until its own deadline. Who waits for a destination's answer hears that it is
+    /// late, at once.
     pub fn close(&self, within: Duration) {
         self.closing.close(within);
+        self.callers.close();
+    }
+
+    /// How many callers wait for a destination's answer, or have one that is not sent yet.
+    #[must_use]
+    pub fn waiting_callers(&self) -> u64 {
+        self.callers.waiting()
     }
 
     /// Bytes of requests being received, or stored and not yet released.
@@ -170,9 +182,16 @@ impl Ingress {
         let facts = SourceFacts { name: &source.name, rest: found.rest, credential, dedup: source.dedup };
         let events = Event::parse(&facts, &verified, &source.selectors, &request, body.clone(), self.ids.next());
 
+        // Whoever waits for long keeps no more of the request than its head.
+        drop(body);
+
+        let beside = awaited::join(&self.callers, source, &events, visit.began);
         let fresh = match claims::claim(&self.window, source, events, visit.now).await? {
             claims::Heard::New(fresh) => fresh,
-            claims::Heard::Before(earlier) => return Ok(Accepted::before(earlier, Observed::by(source))),
+            claims::Heard::Before(earlier) => {
+                drop(permit);
+                return Ok(awaited::repeat(beside, earlier, source, visit.began).await);
+            }
         };
         let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
         let owed = match record::route(source, due, visit.now) {
@@ -183,11 +202,13 @@ impl Ingress {
 
         let query = Head::query_without(asked.query, credential);
         let head = Head::encode(&head.method, found.rest, &query, &head.headers, credential);
-        let frame = record::Frame { source, request_id: self.ids.next(), head, accepted: visit.now };
+        let awaited = awaited::sit(&self.callers, source, &owed, &self.clock, visit.began);
+        let (request_id, flags) = (self.ids.next(), awaited.mark());
+        let frame = record::Frame { source, request_id, head, accepted: visit.now, flags };
         room::wait(&self.journal, permit.bytes()).await;
         let pending = charges.keep_for(record::append(&self.journal, &frame, owed, permit)?);
         let receipt = pending.await.inspect_err(|Void| charges.give_back())?;
-        Ok(Accepted::stored(receipt, source.ack))
+        Ok(awaited.end(Held::Now(receipt), source, visit.began).await)
     }
 
     /// Where refusals are counted: those of a source that only observes speak against nobody elsewhere.

@@ -25,6 +25,7 @@
 //! * [`retry`]: how did an attempt go, and what follows from it?
 //! * [`route`]: who must hear it?
 //! * [`journal`]: how is it never forgotten? Its head holds the layout of the disk.
+//! * [`callers`]: who waits for what a destination answers?
 //! * [`snapshot`]: what is true right now?
 //!
 //! Corridors, which meet only in the journal and the snapshot:
@@ -73,6 +74,7 @@ pub mod tenant;
 pub mod retry;
 pub mod route;
 pub mod journal;
+pub mod callers;
 pub mod snapshot;
 
 pub mod ingress;

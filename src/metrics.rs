@@ -7,6 +7,7 @@
 //! Must not know: what the figures mean to those who count. Names and units follow
 //! <https://prometheus.io/docs/practices/naming/>.
 
+mod awaited;
 mod config;
 mod freshness;
 mod journal;
@@ -16,6 +17,7 @@ mod sparing;
 mod tenants;
 mod would;
 
+pub use awaited::{Waited, Waits};
 pub use config::{ConfigMetrics, RELOADS};
 pub use freshness::Freshness;
 pub use journal::JournalMetrics;
@@ -270,6 +272,7 @@ pub struct SourceMetrics {
 
 struct SourceFamilies {
     requests: IntCounterVec,
+    awaited: IntCounterVec,
     routed: IntCounterVec,
     body_bytes: IntCounterVec,
     unreadable: IntCounterVec,
@@ -288,6 +291,11 @@ impl SourceFamilies {
                 "requests_total",
                 "Requests answered, by what became of them; the source is `none` where no source matched.",
                 &["source", "outcome"],
+            ),
+            awaited: declare.counters(
+                "awaited_answers_total",
+                "Requests that should have heard a destination's answer, by how that ended; of sources that pass them back.",
+                &["source", "answer"],
             ),
             routed: declare.counters(
                 "routed_events_total",
@@ -400,6 +408,8 @@ pub struct HouseMetrics {
     pub panics: IntGauge,
     /// Log lines that were left out because a stranger could have caused any number of them.
     pub log_lines_left_out: IntCounter,
+    /// Callers that wait for a destination's answer, or have one that is not sent yet.
+    pub waiting_callers: IntGauge,
     /// 1 when ready.
     pub ready: IntGauge,
 }
@@ -411,6 +421,10 @@ impl HouseMetrics {
             panics: declare.gauge("panics", "Panics since the start, caught ones included; anything but 0 is a fault."),
             log_lines_left_out: declare
                 .counter("log_lines_left_out_total", "Log lines left out by the limit per reason."),
+            waiting_callers: declare.gauge(
+                "waiting_callers",
+                "Callers that wait for a destination's answer, or have one that is not sent.",
+            ),
             ready: declare.gauge("ready", "1 while /-/ready answers 200."),
         }
     }

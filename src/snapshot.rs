@@ -8,17 +8,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use crate::admission::{Admission, Ranges, Rules};
+use crate::callers::Wish;
 use crate::dedup::Window;
 use crate::event::{Dedup, Selectors};
 use crate::journal::Target;
-use crate::metrics::{Routed, SourceMetrics, TenantMetrics, Would};
+use crate::metrics::{Routed, SourceMetrics, TenantMetrics, Waits, Would};
 use crate::route::{SourceId, Table};
 use crate::tenant;
 use crate::verify::Verifier;
@@ -144,6 +145,8 @@ pub struct Replies {
     pub success: Reply,
     /// To what is not proven, whatever failed.
     pub reject: Reply,
+    /// To an event that is stored, where a destination's own answer should have been passed back and cannot be.
+    pub late: Reply,
 }
 
 /// One fixed reply.
@@ -166,20 +169,42 @@ impl Reply {
 }
 
 impl Default for Replies {
-    /// An empty 200, and an empty 401 for what is not proven.
+    /// An empty 200, late or not, and an empty 401 for what is not proven.
     fn default() -> Self {
-        Self { success: Reply::empty(StatusCode::OK), reject: Reply::empty(StatusCode::UNAUTHORIZED) }
+        let success = Reply::empty(StatusCode::OK);
+        Self { late: success.clone(), success, reject: Reply::empty(StatusCode::UNAUTHORIZED) }
     }
 }
 
-/// When a source's provider hears its success.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When a source's provider hears its success, and in whose words.
+#[derive(Clone, Debug, Default)]
 pub enum Ack {
     /// When the event is on disk.
     #[default]
     Durable,
     /// When the event is in the journal's queue; a crash may lose what was not yet synced.
     Buffered,
+    /// When the event is on disk and a destination has answered, in that one's words.
+    Delivered(Passing),
+}
+
+/// How long a caller waits for a destination's answer, and for whose.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// For whose answer, and which ones are passed back.
+    pub wish: Wish,
+    /// How long, counted from the head of the request.
+    pub deadline: Duration,
+    /// What counts how that ended.
+    pub counted: Waits,
+}
+
+impl Passing {
+    /// What is left of the time for a request that began then.
+    #[must_use]
+    pub fn left(&self, began: Instant) -> Duration {
+        self.deadline.saturating_sub(began.elapsed())
+    }
 }
 
 /// The number of a listener: its place in [`Snapshot::listeners`]. Listeners are fixed at start.

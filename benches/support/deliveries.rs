@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use porteiro::callers::Callers;
 use porteiro::clock::Clock;
 use porteiro::deliver::{Destination, ENDINGS, House, Plan, Roots, start};
 use porteiro::drain::Drain;
@@ -71,7 +72,8 @@ pub(crate) fn run(times: u64, store_only: bool) {
     let plans = [DestinationPlan::new("crm")];
     let (journal, mut writer, _) =
         Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
-    let house = House { clock: clock.clone(), drain: Drain::new(), grace: Duration::from_secs(5) };
+    let (grace, callers) = (Duration::from_secs(5), Callers::default());
+    let house = House { clock: clock.clone(), drain: Drain::new(), grace, callers };
     let plan = Plan::new("crm", &format!("http://{}/hook", sink()));
     let to = Arc::new(Destination::build(plan, &mut Roots::default()).unwrap());
     let destination = journal.destination("crm").unwrap();

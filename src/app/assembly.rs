@@ -13,6 +13,7 @@ use super::AppError;
 use super::observing;
 use super::silence::Silence;
 use crate::admission::Admission;
+use crate::callers::{Callers, Wish};
 use crate::clock::{Clock, Timestamp};
 use crate::config::provider::Answer;
 use crate::config::{self, Config};
@@ -23,7 +24,7 @@ use crate::journal::{Disk, Journal, Lane, OpenError, Report, Storage, Target, Wr
 use crate::metrics::{DestinationMetrics, Metrics};
 use crate::route::{Rule, SourceId, Table, Then};
 use crate::snapshot::{
-    Aside, Audience, Entry, Listener, Replies, Reply, Role, Router, Shared, Snapshot, Source, Tenants,
+    Ack, Aside, Audience, Entry, Listener, Passing, Replies, Reply, Role, Router, Shared, Snapshot, Source, Tenants,
 };
 use crate::tenant;
 
@@ -73,6 +74,8 @@ pub struct Assembly {
     pub metrics: Arc<Metrics>,
     /// Where events are kept.
     pub journal: Journal,
+    /// Those who wait for a destination's answer: where the way in and the way out meet.
+    pub callers: Callers,
     /// The way in, without its sockets.
     pub ingress: Arc<Ingress>,
     pub(super) snapshot: Shared,
@@ -119,8 +122,11 @@ impl Assembly {
         let rooms =
             Rooms { journal: &journal, metrics: &metrics, admission: &admission, doors: &doors, now: clock.now() };
         let snapshot = Shared::new(snapshot(&rooms, config, FIRST, None)?);
+        let callers = Callers::default();
         let (shared, apart) = (snapshot.clone(), admission.clone());
-        let ingress = Arc::new(Ingress::new(shared, apart, window, journal.clone(), clock.clone(), &metrics));
+        let (kept, waiting) = (journal.clone(), callers.clone());
+        let ingress = Ingress::new(shared, apart, window, kept, waiting, clock.clone(), &metrics);
+        let ingress = Arc::new(ingress);
         let mut starts = Vec::new();
         let destinations = Told::default();
         for parked in &report.parked {
@@ -139,7 +145,9 @@ impl Assembly {
         metrics.config().successful.set(1);
         let (clock, silence) = (clock.clone(), Silence::default());
         silence.follow(config, &metrics, clock.now());
-        Ok((Self { clock, metrics, journal, ingress, snapshot, admission, destinations, silence, starts }, writer))
+        let assembly =
+            Self { clock, metrics, journal, callers, ingress, snapshot, admission, destinations, silence, starts };
+        Ok((assembly, writer))
     }
 
     /// The lanes to be started; empty when asked again.
@@ -341,10 +349,22 @@ fn compiled(
         replies: Replies {
             success: reply(&source.built.answers.success)?,
             reject: reply(&source.built.answers.reject)?,
+            late: reply(&source.built.answers.late)?,
         },
-        ack: source.ack,
+        ack: if aside.is_some() { Ack::Durable } else { ack(id, source, journal, metrics)? },
         metrics: metrics.source_proven_by(&source.name, OUTCOMES, &source.built.secrets),
     })
+}
+
+fn ack(id: SourceId, source: &config::Source, journal: &Journal, metrics: &Metrics) -> Result<Ack, AppError> {
+    let delivered = match &source.ack {
+        config::Ack::Durable => return Ok(Ack::Durable),
+        config::Ack::Buffered => return Ok(Ack::Buffered),
+        config::Ack::Delivered(delivered) => delivered,
+    };
+    let destination = destination_id(journal, &delivered.destination)?;
+    let wish = Wish { source: id.0, most: delivered.callers, destination, pass: delivered.pass.as_slice().into() };
+    Ok(Ack::Delivered(Passing { wish, deadline: delivered.deadline, counted: metrics.awaited(&source.name) }))
 }
 
 fn status(status: u16) -> Result<StatusCode, AppError> {

@@ -24,6 +24,7 @@ pub(super) fn refresh(metrics: &Metrics, assembly: &Assembly, readiness: &Arc<Re
         figures.dedup_window.set(signed(ingress.dedup_window(now).as_secs()));
         house.in_flight_bytes.set(signed(ingress.in_flight_bytes()));
         unknown_tenants.set(signed(ingress.unknown_tenants(now) as u64));
+        house.waiting_callers.set(signed(ingress.waiting_callers()));
         house.panics.set(signed(drain::panics()));
         house.ready.set(i64::from(readiness.objections().is_empty()));
         for of in &health.destinations {

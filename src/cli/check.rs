@@ -13,13 +13,13 @@ pub(super) use json::{json, problems};
 use std::io::{self, Write};
 
 use crate::config::ceiling::{self, Load};
-use crate::config::provider::{Confidence, Survival};
+use crate::config::provider::{Answers, Confidence, Survival};
 use crate::config::{
-    AddressList, Addresses, Config, Destination, Listener, Route, Shown, Source, show_size, show_time,
+    Ack, AddressList, Addresses, Config, Delivered, Destination, Listener, Route, Shown, Source, show_size, show_time,
 };
 use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader, Hops, Role};
+use crate::snapshot::{HopHeader, Hops, Role};
 use crate::verify::Algorithm;
 
 mod tenants;
@@ -157,15 +157,8 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         more(out, &format!("silence: an alarm after {} without an event", show_time(every)))?;
     }
     let answers = &source.built.answers;
-    let ack = match source.ack {
-        Ack::Durable => "once the event is on disk",
-        Ack::Buffered => "once the event is queued: a crash may lose it",
-    };
     let within = facts.answer_within.map_or_else(String::new, |time| format!("; it waits {}", show_time(time)));
-    more(
-        out,
-        &format!("hears: {} {ack}, {} if it is not proven{within}", answers.success.status, answers.reject.status),
-    )?;
+    more(out, &format!("hears: {}, {} if it is not proven{within}", ack(source), answers.reject.status))?;
     more(out, &format!("when refused: {}", refused(source)))?;
     if source.tenancy.named {
         more(out, &format!("over a tenant's rate: {}", tenants::over(source)))?;
@@ -184,6 +177,24 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         more(out, &format!("only from {}", addresses(list)))?;
     }
     Ok(())
+}
+
+/// What a provider hears of an event, and when.
+pub(super) fn ack(source: &Source) -> String {
+    let Answers { success, late, .. } = &source.built.answers;
+    match &source.ack {
+        Ack::Durable => format!("{} once the event is on disk", success.status),
+        Ack::Buffered => format!("{} once the event is queued: a crash may lose it", success.status),
+        Ack::Delivered(Delivered { destination, deadline, pass, callers }) => {
+            let pass: String = pass.iter().map(|status| format!(", {status}")).collect();
+            format!(
+                "what destination {destination} answers (2xx{pass}) once the event is on disk, {} after {}; \
+                 at most {callers} callers wait",
+                late.status,
+                show_time(*deadline),
+            )
+        }
+    }
 }
 
 const fn confidence(confidence: Confidence) -> &'static str {

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::rehearsal::{self, Asked, End, Story, Told};
-use crate::config::{Config, Destination, NONE, Route, Source, show_size, show_time};
+use crate::config::{Ack, Config, Destination, NONE, Route, Source, show_size, show_time};
 use crate::event::Dedup;
 use crate::route::Tenant;
 
-use super::check::{line, more};
+use super::check::{ack, line, more};
 
 /// Largest request that is read, in bytes.
 const REQUEST_MAX: u64 = 2 << 30;
@@ -289,6 +289,7 @@ fn said(config: &Config, source: &Source, told: &Told<'_>, out: &mut impl Write)
     if !told.glimpse.readable {
         more(out, "the body cannot be read; what routes ask of it is answered neither with yes nor with no")?;
     }
+    line(out, "ack", &acknowledged(source, told))?;
     line(out, "route", &told.route.map_or_else(|| "none matches".to_owned(), |route| named(config, route)))?;
     if let Some(when) = told.route.and_then(|route| route.when.as_ref()) {
         more(out, &format!("because {when}"))?;
@@ -317,6 +318,19 @@ fn tenant(told: &Told<'_>) -> String {
         Tenant::Unknown => "unknown: nobody of the configuration has its key".to_owned(),
         Tenant::One(name) => name.to_owned(),
         Tenant::Mixed => format!("several together: {}", told.glimpse.tenants.keys.join(", ")),
+    }
+}
+
+/// When its provider hears the answer, and whose.
+fn acknowledged(source: &Source, told: &Told<'_>) -> String {
+    let goes = |name: &str| told.to.iter().any(|(to, _)| *to.plan.name == *name);
+    match &source.ack {
+        _ if told.route.is_some_and(|route| route.to.is_none()) => "at once: nothing is stored".to_owned(),
+        Ack::Delivered(delivered) if !goes(&delivered.destination) => {
+            let (status, name) = (source.built.answers.success.status, &delivered.destination);
+            format!("{status} once the event is on disk: it does not go to destination {name}")
+        }
+        _ => ack(source),
     }
 }
 
@@ -360,6 +374,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
             "mixed": told.tenant() == Tenant::Mixed,
             "tenant_keys": told.glimpse.tenants.keys,
             "kind": &*told.glimpse.kind,
+            "ack": story.source.map(|source| acknowledged(source, told)),
             "id": told.id.map(|id| id.to_string()),
             "readable": told.glimpse.readable,
             "route": told.route.map_or(NONE, |route| &*route.label),

@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use super::Config;
+use super::{Ack, Config, Delivered};
 use crate::admission;
+use crate::callers;
 use crate::dedup::Window;
 use crate::ingress;
 use crate::journal::cost;
@@ -112,6 +113,7 @@ pub fn memory(config: &Config) -> Vec<Term> {
     }
     tenants(config, &mut sum);
     observed(config, &mut sum);
+    answers(config, &mut sum);
     for destination in &config.destinations {
         destination_terms(config, destination, record, &mut sum);
     }
@@ -174,6 +176,23 @@ fn observed(config: &Config, sum: &mut Sum) {
 #[must_use]
 pub fn observed_events(config: &Config) -> u64 {
     u64::from(config.store.options.dedup_entries).min(Aside::EVENTS_MAX as u64)
+}
+
+/// What callers take who wait for a destination's answer, and whoever reads one for them.
+fn answers(config: &Config, sum: &mut Sum) {
+    let each = (callers::ANSWER_MAX + callers::SEAT_BYTES) as u64;
+    for source in &config.sources {
+        let Ack::Delivered(Delivered { destination, callers, .. }) = &source.ack else { continue };
+        let known = config.destinations.iter().find(|known| *known.plan.name == **destination);
+        let readers = known.map_or(0, |known| u64::from(known.plan.concurrency));
+        let how = format!(
+            "{callers} callers with answers of destination {destination} of {}, and {readers} that are being read",
+            super::show_size(each)
+        );
+        // What is being read may be in a buffer that was just doubled.
+        let bytes = (u64::from(*callers) + 3 * readers).saturating_mul(each);
+        sum.add(&format!("answers to {}", source.name), how, bytes);
+    }
 }
 
 fn listeners(config: &Config, sum: &mut Sum) {

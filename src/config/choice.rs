@@ -1,7 +1,6 @@
 //! Which of a few words was meant?
 //!
-//! Promises: a word that is none of the choices is refused with the choices and the nearest of them; a choice that a
-//! later version will have is refused as that.
+//! Promises: a word that is none of the choices is refused with the choices and the nearest of them.
 //!
 //! Must not know: what the choices lead to.
 
@@ -11,8 +10,9 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader, Role};
+use crate::snapshot::{HopHeader, Role};
 use crate::tenant::Mode;
+use crate::verify::Format;
 
 fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -47,15 +47,10 @@ impl Word for LogLevel {
     }
 }
 
-impl Word for Ack {
-    const FORM: &'static str = "`durable` or `buffered`";
+impl Word for Format {
+    const FORM: &'static str = "`empty`, `text`, `json` or `xml`";
     fn read(text: &str) -> Result<Self, String> {
-        if text == "delivered" {
-            return Err(
-                "`delivered` comes in a later version; the choices of this one are `durable` and `buffered`".into()
-            );
-        }
-        choose(text, &[("durable", Self::Durable), ("buffered", Self::Buffered)])
+        choose(text, &[("empty", Self::Empty), ("text", Self::Text), ("json", Self::Json), ("xml", Self::Xml)])
     }
 }
 

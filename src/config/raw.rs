@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::ack::AckSaid;
 use super::choice::{LogFormat, LogLevel, Metered};
 use super::said::{AddressesSaid, At, Direct, Flow, Label, PlainOrSecret, Said, SecretRef, SecretRefs, Size};
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, HopHeader, Role};
+use crate::snapshot::{HopHeader, Role};
 use crate::tenant::Mode;
+use crate::verify::Format;
 
 /// A named section: the name with its place, and what stands below it.
 pub(crate) type Named<T> = BTreeMap<toml::Spanned<String>, At<T>>;
@@ -197,12 +199,24 @@ pub(crate) struct Source {
     pub(crate) values: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
     pub(crate) proof: Option<At<Proof>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
-    pub(crate) ack: Option<Said<Ack>>,
+    pub(crate) ack: Option<At<AckSaid>>,
     pub(crate) mode: Option<Said<Role>>,
+    pub(crate) success: Option<At<Answer>>,
+    pub(crate) reject: Option<At<Answer>>,
+    pub(crate) late: Option<At<Answer>>,
     pub(crate) dedup: Option<At<bool>>,
     pub(crate) expect_every: Option<Said<Duration>>,
     pub(crate) over: Option<Said<Mode>>,
     pub(crate) limits: SourceLimits,
+}
+
+/// One fixed answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Answer {
+    pub(crate) status: Option<At<u16>>,
+    pub(crate) format: Option<Said<Format>>,
+    pub(crate) body: Option<Said<String>>,
 }
 
 /// What every request must show besides what its provider signs: all of it.

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use crate::admission::Rules;
 use crate::event::Dedup;
-use crate::snapshot::{Ack, BodyLimits, Entry, Pattern, Role, Router};
+use crate::snapshot::{BodyLimits, Entry, Pattern, Role, Router};
 
+use super::ack::{self, Ack};
 use super::addresses::{self, Addresses};
+use super::answers;
 use super::besides::Shown;
 use super::build::Building;
 use super::listeners::Listener;
@@ -95,7 +97,9 @@ pub(crate) fn build(
         let rules_and_body = limits(building, raw, segment, in_flight, BESIDE_HEAD + head as u64);
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
+        let proof = proof.map(|(built, shown)| (answers::over(building, raw, built), shown));
         loud(building, name, raw);
+        ack::loud(building, name.get_ref(), raw.ack.as_ref());
         let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
         let (Some(path), Some((proof, shown))) = (path, proof) else { continue };
@@ -106,6 +110,7 @@ pub(crate) fn build(
         // Who is not on the list that proves callers is turned away before anything is read.
         let list = addresses.as_ref().or(shown.addresses.as_ref());
         rules.addresses = list.map(|list| list.ranges.clone());
+        let ack = ack::build(building, raw.ack.as_ref(), &proof.facts);
         let tenancy = tenancy(building, name.get_ref(), raw.over.as_ref(), &proof);
         let source = Source {
             name: name.get_ref().as_str().into(),
@@ -118,7 +123,7 @@ pub(crate) fn build(
             rules,
             addresses,
             body,
-            ack: raw.ack.as_ref().map_or_else(Ack::default, |said| said.value),
+            ack,
             role: raw.mode.as_ref().map_or_else(Role::default, |said| said.value),
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
@@ -342,7 +347,7 @@ fn unreached<'a>(
     }
 }
 
-/// Names what is unsafe about a source, before its provider has a say.
+/// Names a source that has no effect.
 fn loud(building: &mut Building<'_>, name: &toml::Spanned<String>, raw: &raw::Source) {
     if let Some(said) = raw.mode.as_ref().filter(|said| said.value == Role::Observe) {
         building
@@ -351,13 +356,6 @@ fn loud(building: &mut Building<'_>, name: &toml::Spanned<String>, raw: &raw::So
                 format!("source `{}` only observes: nothing that it says is stored or sent", name.get_ref()),
             )
             .note("whoever calls it hears the same success as if it were; send it copies, as nginx does with `mirror`");
-    }
-    if let Some(said) = raw.ack.as_ref().filter(|said| said.value == Ack::Buffered) {
-        building
-            .danger(&said.span, format!("source `{}` acknowledges before its events are on disk", name.get_ref()))
-            .note(
-                "a crash may lose what was acknowledged and not yet synced; it is written and delivered like any other",
-            );
     }
 }
 

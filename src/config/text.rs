@@ -26,7 +26,7 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
-    ("source.*", &["late", "split", "tenant"]),
+    ("source.*", &["split", "tenant"]),
     ("destination.*", &["address-policy", "no-proxy", "proxy", "rate", "rewrite", "sign"]),
     ("destination.*.tls", &["certificate", "key"]),
     ("journal", &["engine"]),

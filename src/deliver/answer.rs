@@ -83,9 +83,18 @@ pub(super) enum Top<'b> {
         status: u16,
         /// The value of the first `Retry-After`.
         retry_after: Option<&'b [u8]>,
+        /// What the body is.
+        labels: Labels<'b>,
         /// How many bytes the head takes.
         taken: usize,
     },
+}
+
+/// What an answer says of its body; the first of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Labels<'b> {
+    pub(super) content_type: Option<&'b [u8]>,
+    pub(super) content_encoding: Option<&'b [u8]>,
 }
 
 /// Why bytes are no answer.
@@ -168,7 +177,7 @@ impl Answer {
         }
         let said = Said::of(parsed.headers)?;
         self.frame(&said, status, minor);
-        Ok(Top::Final { status, retry_after: said.retry_after, taken })
+        Ok(Top::Final { status, retry_after: said.retry_after, labels: said.labels, taken })
     }
 
     /// Whether there is an empty line. Goes on where it stopped the last time.
@@ -285,6 +294,11 @@ impl Answer {
         Ok(next)
     }
 
+    /// Whether it is for the end of the connection to say that the answer is whole.
+    pub(super) fn ends_with_the_connection(&self) -> bool {
+        self.place == Place::UntilClosed
+    }
+
     /// Whether the answer was read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.place == Place::End
@@ -332,11 +346,19 @@ struct Said<'b> {
     close: bool,
     keep_alive: bool,
     retry_after: Option<&'b [u8]>,
+    labels: Labels<'b>,
 }
 
 impl<'b> Said<'b> {
     fn of(headers: &[httparse::Header<'b>]) -> Result<Self, Flaw> {
-        let mut said = Self { coding: Coding::None, length: None, close: false, keep_alive: false, retry_after: None };
+        let mut said = Self {
+            coding: Coding::None,
+            length: None,
+            close: false,
+            keep_alive: false,
+            retry_after: None,
+            labels: Labels::default(),
+        };
         let mut sound = true;
         for header in headers {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -349,6 +371,10 @@ impl<'b> Said<'b> {
                     }
                 }
                 11 if is("retry-after") && said.retry_after.is_none() => said.retry_after = Some(header.value),
+                12 if is("content-type") => said.labels.content_type = said.labels.content_type.or(Some(header.value)),
+                16 if is("content-encoding") => {
+                    said.labels.content_encoding = said.labels.content_encoding.or(Some(header.value));
+                }
                 14 if is("content-length") => {
                     // The same length several times is one length (RFC 9110, 8.6).
                     for text in header.value.split(|byte| *byte == b',') {

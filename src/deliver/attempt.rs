@@ -3,16 +3,18 @@
 //! Promises: whatever the other side does, an attempt ends within its limits and becomes an [`Ended`]; a connection that
 //! was used before and turns out to be closed before a byte of an answer is replaced once, at once, and is nobody's fault;
 //! the answer's status decides, whatever becomes of its body; at most 64 KiB of an answer are read and 1 KiB is kept;
-//! redirects are answers like any other.
+//! redirects are answers like any other. Where somebody waits for the answer, up to 64 KiB of it are kept for them.
 //!
 //! Must not know: lanes, the journal, what follows from an outcome.
 
 use bytes::Bytes;
 
+use crate::callers::{ANSWER_MAX, Answer, Why};
 use crate::clock::Clock;
 use crate::retry::{Fault, Outcome, retry_after};
 
 use super::alarm::{Cut, Limits};
+use super::awaited::share;
 use super::client::Shut;
 use super::line::{Appetite, Exchange, Line};
 use super::plan::Destination;
@@ -20,8 +22,10 @@ use super::request::{Parcel, Unsendable, write};
 
 /// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
+/// How much of an answer for which somebody waits is read: what stands between the pieces of its body is not the body's.
+const AWAITED_READ_MAX: usize = ANSWER_MAX + (16 << 10);
 /// How much of the answer to a failed attempt is kept.
-const KEEP_MAX: usize = 1 << 10;
+pub(super) const KEEP_MAX: usize = 1 << 10;
 /// How much room for the head of a request is kept from one attempt to the next.
 const HEAD_ROOM: usize = 8 << 10;
 
@@ -46,11 +50,24 @@ pub(super) struct Heard {
     pub(super) answer: Bytes,
     /// Why there was no answer, in words for the log.
     pub(super) detail: Option<String>,
+    /// What those hear who wait for an answer of this status, or why they cannot.
+    pub(super) awaited: Option<Box<Result<Answer, Why>>>,
 }
 
 impl Heard {
     fn fault(fault: Fault, detail: Option<String>) -> Ended {
-        Ended::Heard(Self { outcome: Outcome::of_fault(fault), status: 0, answer: Bytes::new(), detail })
+        let outcome = Outcome::of_fault(fault);
+        Ended::Heard(Self { outcome, status: 0, answer: Bytes::new(), detail, awaited: None })
+    }
+}
+
+impl Ended {
+    /// Takes out what those hear who wait.
+    pub(super) fn take_awaited(&mut self) -> Option<Box<Result<Answer, Why>>> {
+        match self {
+            Self::Heard(heard) => heard.awaited.take(),
+            Self::Unsendable(_) | Self::Stopped => None,
+        }
     }
 }
 
@@ -123,22 +140,29 @@ async fn carry(
                 Err(cut @ Cut::Stop) => return Err(cut.into()),
             },
         };
-        let mut exchange = Exchange::new(line, head, parcel.body, asked);
+        let mut exchange = Exchange::new(line, head, parcel.body, asked).curious(parcel.courier.is_some());
         let found = match limits.within(exchange.send()).await? {
             Ok(found) => found,
             Err(_) if exchange.is_stale() => continue,
             Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
         };
-        let after = found.retry_after.and_then(|value| retry_after(&value, clock.now()));
+        let after = found.retry_after.as_ref().and_then(|value| retry_after(value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
         let delivered = matches!(outcome, Outcome::Delivered { .. });
         // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
         // refuses before they have read everything does not get the rest.
         let mut answer = Vec::new();
-        let keep = if delivered { 0 } else { KEEP_MAX };
-        let mut appetite = Appetite { read: READ_MAX, keep, send_on: delivered };
+        let awaited = parcel.courier.is_some_and(|courier| courier.passes(found.status));
+        let (read, keep) = match (awaited, delivered) {
+            (true, _) => (AWAITED_READ_MAX, ANSWER_MAX + 1),
+            (false, true) => (READ_MAX, 0),
+            (false, false) => (READ_MAX, KEEP_MAX),
+        };
+        let mut appetite = Appetite { read, keep, send_on: delivered, whole: false };
         *kept = limits.within(exchange.finish(&mut appetite, &mut answer)).await.ok().flatten();
-        return Ok(Ended::Heard(Heard { outcome, status: found.status, answer: answer.into(), detail: None }));
+        let status = found.status;
+        let (answer, awaited) = if awaited { share(found, answer, &appetite, delivered) } else { (answer, None) };
+        return Ok(Ended::Heard(Heard { outcome, status, answer: answer.into(), detail: None, awaited }));
     }
 }
 

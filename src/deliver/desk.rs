@@ -19,12 +19,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::callers::{AWAITED, Callers, Courier};
 use crate::clock::{Clock, Timestamp};
 use crate::journal::{Delivery, Lane, ReadJob, Settlement, Taken, Tenants};
 use crate::metrics::DestinationMetrics;
 use crate::retry::{Blame, Gate, Next, Outcome, Pass};
 
 use super::attempt::{Ended, Heard};
+use super::awaited;
 use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
 use super::{Death, Ending};
@@ -46,6 +48,7 @@ pub(super) struct Desk {
     /// Told when the lane's task should look again.
     pub(super) bell: Notify,
     pub(super) lane: Lane,
+    callers: Callers,
     state: Mutex<State>,
 }
 
@@ -90,6 +93,8 @@ pub(super) struct Work {
     pub(super) number: u32,
     /// For the span of our own `traceparent`.
     pub(super) span: u64,
+    /// Whom to bring what is answered.
+    pub(super) courier: Option<Courier>,
     pass: Pass,
     bytes: u64,
     began: Instant,
@@ -109,7 +114,7 @@ impl Desk {
         to: Arc<Destination>,
         lane: Lane,
         metrics: Arc<DestinationMetrics>,
-        clock: Clock,
+        (clock, callers): (Clock, Callers),
         seed: u64,
     ) -> Self {
         let state = State {
@@ -129,7 +134,7 @@ impl Desk {
             armed: None,
         };
         let (name, to, state) = (to.name().into(), ArcSwap::new(to), Mutex::new(state));
-        Self { name, to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
+        Self { name, to, clock, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, callers, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,18 +236,25 @@ impl Desk {
         state.bytes += bytes;
         self.metrics.running.inc();
         let (to, span) = (Arc::clone(to), state.dice.roll());
-        Work { to, delivery, number, span, pass, bytes, began: Instant::now() }
+        // The mark alone says nothing: who waited may be gone, or wait for another destination.
+        let marked = delivery.flags & AWAITED != 0;
+        let courier = marked.then(|| self.callers.courier(&delivery.event_id, self.lane.destination())).flatten();
+        Work { to, delivery, number, span, courier, pass, bytes, began: Instant::now() }
     }
 
     /// Settles what was attempted and puts the next in its place, if any. Should that go wrong, what is not settled is
     /// still the worker's, to be abandoned.
-    pub(super) fn settle(&self, hand: &mut Option<Work>, ended: Ended) -> Hired {
+    pub(super) fn settle(&self, hand: &mut Option<Work>, mut ended: Ended) -> Hired {
+        let answered = ended.take_awaited();
         let now = self.clock.now();
         let mut state = self.state();
         let Some(settlement) = hand.as_ref().map(|work| self.judge(&mut state, work, ended, now)) else {
             return Hired::new();
         };
-        if let Some(Work { mut delivery, number, bytes, .. }) = hand.take() {
+        if let Some(Work { mut delivery, number, bytes, courier, .. }) = hand.take() {
+            if let Some(courier) = courier {
+                awaited::tell(&courier, answered, &settlement, now);
+            }
             state.end(bytes);
             self.metrics.running.dec();
             if matches!(settlement, Settlement::Hold { .. }) {
@@ -263,7 +275,7 @@ impl Desk {
     fn judge(&self, state: &mut State, work: &Work, ended: Ended, now: Timestamp) -> Settlement {
         // Another address, another concurrency: how it went with the last one says nothing of the pace of this one.
         let current = Arc::ptr_eq(&work.to, &self.to.load());
-        let Heard { outcome, status, answer, detail } = match ended {
+        let Heard { outcome, status, answer, detail, awaited: _ } = match ended {
             Ended::Heard(heard) => heard,
             Ended::Stopped => {
                 self.unused(state, work);

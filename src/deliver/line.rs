@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -131,6 +132,9 @@ pub(super) struct Found {
     pub(super) status: u16,
     /// The value of `Retry-After`.
     pub(super) retry_after: Option<Vec<u8>>,
+    /// What the body is, where that was asked for.
+    pub(super) content_type: Option<HeaderValue>,
+    pub(super) content_encoding: Option<HeaderValue>,
 }
 
 /// What is read of an answer's body.
@@ -141,6 +145,8 @@ pub(super) struct Appetite {
     pub(super) keep: usize,
     /// Whether the request is to be sent to its end although its answer is there.
     pub(super) send_on: bool,
+    /// Told in the end: whether the body was read to its end.
+    pub(super) whole: bool,
 }
 
 /// One request on a line, and its answer.
@@ -150,6 +156,8 @@ pub(super) struct Exchange<'a> {
     answer: Answer,
     begun: bool,
     heard: bool,
+    /// What the body is, is of interest.
+    curious: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -160,7 +168,13 @@ impl<'a> Exchange<'a> {
             Asked::Head => Answer::bare(),
         };
         let outgoing = Outgoing { head, body, place: 0, sent: 0, end: None };
-        Self { line, outgoing, answer, begun: false, heard: false }
+        Self { line, outgoing, answer, begun: false, heard: false, curious: false }
+    }
+
+    /// Notes what the body of the answer is, too, if so.
+    pub(super) fn curious(mut self, curious: bool) -> Self {
+        self.curious = curious;
+        self
     }
 
     /// Whether it is nobody's fault that there is no answer: the line was used before, and not a byte of an answer was
@@ -202,8 +216,12 @@ impl<'a> Exchange<'a> {
             let (found, taken) = match self.answer.top(self.line.held())? {
                 Top::Partial => return Ok(None),
                 Top::Interim(taken) => (None, taken),
-                Top::Final { status, retry_after, taken } => {
-                    (Some(Found { status, retry_after: retry_after.map(<[u8]>::to_vec) }), taken)
+                Top::Final { status, retry_after, labels, taken } => {
+                    let value =
+                        |of: Option<&[u8]>| of.filter(|_| self.curious).and_then(|of| HeaderValue::from_bytes(of).ok());
+                    let (content_type, content_encoding) = (value(labels.content_type), value(labels.content_encoding));
+                    let retry_after = retry_after.map(<[u8]>::to_vec);
+                    (Some(Found { status, retry_after, content_type, content_encoding }), taken)
                 }
             };
             self.line.take(taken);
@@ -231,6 +249,7 @@ impl<'a> Exchange<'a> {
                 return Poll::Ready(false);
             }
             if self.answer.is_whole() {
+                appetite.whole = true;
                 if appetite.send_on && self.outgoing.end.is_none() {
                     return Poll::Pending;
                 }
@@ -243,8 +262,12 @@ impl<'a> Exchange<'a> {
             if appetite.read == 0 || (hopeless && kept.len() >= appetite.keep) {
                 return Poll::Ready(false);
             }
-            if !matches!(ready!(self.line.poll_fill(context)), Ok(1..)) {
-                return Poll::Ready(false);
+            match ready!(self.line.poll_fill(context)) {
+                Ok(1..) => {}
+                ended => {
+                    appetite.whole = ended.is_ok() && self.answer.ends_with_the_connection();
+                    return Poll::Ready(false);
+                }
             }
         }
     }

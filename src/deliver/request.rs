@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use crate::callers::Courier;
 use crate::clock::Timestamp;
 use crate::event::Head;
 
@@ -32,6 +33,8 @@ pub(super) struct Parcel<'a> {
     /// The pieces that the body is stored in.
     pub(super) body: &'a [Bytes],
     pub(super) facts: Facts,
+    /// Whom to bring what is answered.
+    pub(super) courier: Option<&'a Courier>,
 }
 
 /// Why an event cannot be put into a request; it never will be.

@@ -57,7 +57,7 @@ impl Rig {
         let plans: Vec<_> = names.iter().map(|name| DestinationPlan::new(name)).collect();
         let (journal, writer, _) =
             Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
-        let house = House { clock, drain: Drain::new(), grace: Duration::from_secs(20) };
+        let house = House { clock, drain: Drain::new(), grace: Duration::from_secs(20), callers: Callers::default() };
         Self { journal, writer, hand, house, metrics: Metrics::new(), count: 0 }
     }
 

@@ -81,7 +81,8 @@ impl Worker {
         let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
-        let parcel = Parcel { head: &delivery.head, body: delivery.body.pieces(), facts };
+        let (head, body) = (&delivery.head, delivery.body.pieces());
+        let parcel = Parcel { head, body, facts, courier: work.courier.as_ref() };
         let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
         attempt(to, kit, &mut limits, clock, &parcel).await
     }

@@ -27,6 +27,8 @@ pub(super) struct Frame<'a> {
     pub(super) request_id: [u8; 16],
     pub(super) head: Bytes,
     pub(super) accepted: Timestamp,
+    /// What the journal carries for those above it.
+    pub(super) flags: u16,
 }
 
 /// An event and whom it is owed to.
@@ -34,6 +36,19 @@ pub(super) struct Frame<'a> {
 pub(super) struct Owed<'s> {
     due: Due<'s>,
     targets: Arc<[Target]>,
+}
+
+impl Owed<'_> {
+    /// The event's id.
+    pub(super) const fn id(&self) -> [u8; 16] {
+        *self.due.fresh.event.id.as_bytes()
+    }
+
+    /// From when on this destination may be handed it; `None` where it is none of the targets.
+    pub(super) fn not_before(&self, destination: u32) -> Option<Timestamp> {
+        let target = self.targets.iter().find(|target| target.destination == destination)?;
+        Some(target.not_before)
+    }
 }
 
 /// Who must hear a request's events.
@@ -122,7 +137,7 @@ pub(super) fn append(
 
 impl Frame<'_> {
     fn record(&self, part: usize, owed: Owed<'_>, permit: Option<Permit>) -> Record {
-        let Self { source, request_id, head, accepted } = self;
+        let Self { source, request_id, head, accepted, flags } = self;
         let Owed { due: Due { fresh: Fresh { event, claim }, tenant: _, whom, not_before: _ }, targets } = owed;
         note(source, &event, *accepted);
         let Event { id, key, digest, kind, order, time: _, tenants: _, body, marks: _, readable: _ } = event;
@@ -138,10 +153,10 @@ impl Frame<'_> {
             dedup_key: key,
             body_digest: digest,
             accepted: *accepted,
-            flags: 0,
+            flags: *flags,
             head: head.clone(),
             body: chunks(&body),
-            buffered: source.ack == Ack::Buffered,
+            buffered: matches!(source.ack, Ack::Buffered),
             then: then(claim, permit, *accepted),
         }
     }

@@ -10,13 +10,14 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::body::Fault;
 use super::head::Malformed;
 use crate::admission::Refusal;
+use crate::callers::Answer;
 use crate::dedup::Earlier;
 use crate::journal::{Receipt, Refused, Void};
 use crate::route::Resolved;
@@ -32,6 +33,10 @@ pub enum Accepted {
     Queued(Receipt),
     /// Its events were stored before.
     Before(Earlier),
+    /// Its event is held, and a destination answered this.
+    Answered(Held, Answer),
+    /// Its event is held, and no destination's answer could be passed back.
+    Late(Held),
     /// It was a handshake.
     Challenged(Challenge),
     /// A rule says that nothing of it is to be stored.
@@ -40,11 +45,21 @@ pub enum Accepted {
     Observed(Observed),
 }
 
+/// Proof that the journal has a request's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It took them now.
+    Now(Receipt),
+    /// It took them before.
+    Before(Earlier),
+}
+
 impl Accepted {
-    pub(super) const fn stored(receipt: Receipt, ack: Ack) -> Self {
-        match ack {
-            Ack::Durable => Self::Stored(receipt),
-            Ack::Buffered => Self::Queued(receipt),
+    pub(super) const fn held(held: Held, ack: &Ack) -> Self {
+        match (held, ack) {
+            (Held::Now(receipt), Ack::Durable | Ack::Delivered(_)) => Self::Stored(receipt),
+            (Held::Now(receipt), Ack::Buffered) => Self::Queued(receipt),
+            (Held::Before(earlier), _) => Self::Before(earlier),
         }
     }
 
@@ -248,7 +263,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 30] = [
+const OWN: [&str; 32] = [
     "stored",
     "queued",
     "repeat",
@@ -278,6 +293,8 @@ const OWN: [&str; 30] = [
     "closing",
     "crowded",
     "over_rate",
+    "passed",
+    "late",
     "observed",
 ];
 
@@ -300,14 +317,17 @@ pub const REFUSALS: &[Option<&str>] = &{
     let mut refusals = [None; ALL.len()];
     let mut at = 0;
     while at < ALL.len() {
-        refusals[at] = if at < 5 || at == OBSERVED { None } else { Some(ALL[at]) };
+        let success = at < 5 || at == PASSED || at == LATE || at == OBSERVED;
+        refusals[at] = if success { None } else { Some(ALL[at]) };
         at += 1;
     }
     refusals
 };
 
-/// The place of what was only observed.
-const OBSERVED: usize = 29;
+/// The places of the successes that stand behind the refusals.
+const PASSED: usize = 29;
+const LATE: usize = 30;
+const OBSERVED: usize = 31;
 
 /// The place of an outcome in [`OUTCOMES`].
 pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
@@ -317,6 +337,8 @@ pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
         Ok(Accepted::Before(_)) => 2,
         Ok(Accepted::Challenged(_)) => 3,
         Ok(Accepted::Discarded(_)) => 4,
+        Ok(Accepted::Answered(..)) => PASSED,
+        Ok(Accepted::Late(_)) => LATE,
         Ok(Accepted::Observed(_)) => OBSERVED,
         Err(rejection) => rejection.place(),
     }
@@ -338,10 +360,16 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
         Accepted::Stored(Receipt { .. })
         | Accepted::Queued(Receipt { .. })
         | Accepted::Before(Earlier { .. })
+        | Accepted::Late(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }))
         | Accepted::Discarded(Discard(())) => {
+            // What was answered the first time is not kept: to a repeat the destination's answer comes too late.
+            let late = matches!(accepted, Accepted::Late(_) | Accepted::Before(_));
+            let late = late && source.is_some_and(|source| matches!(source.ack, Ack::Delivered(_)));
             let plain = || Response::new(Full::default());
-            return source.map_or_else(plain, |source| fixed(&source.replies.success));
+            let of = |source: &Source| fixed(if late { &source.replies.late } else { &source.replies.success });
+            return source.map_or_else(plain, of);
         }
+        Accepted::Answered(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }), answer) => return passed(answer),
         // Alike, so that a twin of the real thing can be tried; and marked, so that nobody takes it for that.
         Accepted::Observed(Observed(())) => {
             let plain = || Response::new(Full::default());
@@ -356,6 +384,17 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
     let mut response = fixed(&Reply { status, content_type, body: challenge.body().clone() });
     for (name, value) in challenge.headers() {
         response.headers_mut().append(name, value.clone());
+    }
+    response
+}
+
+/// A destination's own answer.
+fn passed(answer: Answer) -> Response<Full<Bytes>> {
+    let Answer { status, content_type, content_encoding, body } = answer;
+    let coding = content_encoding.filter(|_| !body.is_empty());
+    let mut response = fixed(&Reply { status, content_type, body });
+    if let Some(coding) = coding {
+        response.headers_mut().insert(CONTENT_ENCODING, coding);
     }
     response
 }

@@ -7,6 +7,8 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_
 
 use super::*;
 
+mod awaited;
+mod buffered;
 mod hangups;
 mod rooms;
 mod tenants;

@@ -35,6 +35,8 @@ pub struct JournalMetrics {
     pub read_failures: IntCounter,
     /// Events that could not be taken.
     pub refused: IntCounter,
+    /// Events that were acknowledged while they were queued, and then could not be written for want of a segment.
+    pub buffered_lost: IntCounter,
     /// Stretches of damaged bytes found.
     pub damage: IntCounter,
     /// Bytes that wait for the writer.
@@ -62,6 +64,10 @@ impl JournalMetrics {
             sync_failures: declare.counter("journal_sync_failures_total", "Syncs that failed."),
             read_failures: declare.counter("journal_read_failures_total", "Reads of the files that failed."),
             refused: declare.counter("journal_refused_events_total", "Events that could not be taken."),
+            buffered_lost: declare.counter(
+                "journal_buffered_lost_events_total",
+                "Events of buffered sources that were acknowledged and could not be written; but for a crash the only ones.",
+            ),
             damage: declare.counter("journal_damage_total", "Stretches of damaged bytes found and quarantined."),
             queued_bytes: declare.gauge("journal_queued_bytes", "Bytes that wait for the writer."),
             size_bytes: declare.gauge("journal_size_bytes", "Bytes of segments on disk."),

@@ -20,7 +20,7 @@ fn configuration(one: &str, two: &str) -> String {
 }
 
 /// Runs `porteiro reload`: its exit code, and all that it printed.
-fn reload(estate: &Estate) -> (i32, String) {
+pub(super) fn reload(estate: &Estate) -> (i32, String) {
     let path = estate.path("porteiro.toml");
     let command = ["reload", "-c", path.to_str().unwrap()];
     let output = Command::new(env!("CARGO_BIN_EXE_porteiro")).args(command).stdin(Stdio::null()).output().unwrap();

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::{confidence, names, proof, secrets, tenants};
 use crate::config::ceiling::{self, Load};
 use crate::config::{
-    AddressList, Addresses, Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source,
+    Ack, AddressList, Addresses, Config, Delivered, Destination, Listener, LogFormat, LogLevel, Report, Route, Source,
 };
 use crate::event::Dedup;
 use crate::journal::HandOver;
-use crate::snapshot::{Ack, Role};
+use crate::snapshot::Role;
 
 /// Prints for machines what a configuration means.
 pub(in crate::cli) fn json(config: &Config, (load, tests): (Load, usize), out: &mut impl Write) -> io::Result<()> {
@@ -143,13 +143,31 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "expect_every_seconds": source.expect_every.map(|every| every.as_secs_f64()),
         "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
         "mode": mode(source.role),
-        "ack": match source.ack { Ack::Durable => "durable", Ack::Buffered => "buffered" },
+        "ack": match source.ack {
+            Ack::Durable => "durable",
+            Ack::Buffered => "buffered",
+            Ack::Delivered(_) => "delivered",
+        },
+        "answers": match &source.ack {
+            Ack::Durable | Ack::Buffered => None,
+            Ack::Delivered(delivered) => Some(json_delivered(source, delivered)),
+        },
         "success_status": source.built.answers.success.status,
         "reject_status": source.built.answers.reject.status,
         "body_bytes": source.rules.body_max,
         "proven_addresses": source.shown.addresses.as_ref().map(json_addresses),
         "addresses": source.addresses.as_ref().map(json_addresses),
         "over_a_tenants_rate": source.tenancy.named.then(|| tenants::over(source)),
+    })
+}
+
+fn json_delivered(source: &Source, delivered: &Delivered) -> Value {
+    json!({
+        "destination": &*delivered.destination,
+        "deadline_seconds": delivered.deadline.as_secs_f64(),
+        "pass": delivered.pass,
+        "callers": delivered.callers,
+        "late_status": source.built.answers.late.status,
     })
 }
 

@@ -221,6 +221,27 @@ fn machines_read_the_same() {
 }
 
 #[test]
+fn whose_answer_is_passed_back_is_told_with_what_it_takes() {
+    let said =
+        "ack = { delivered = { destination = \"crm\", pass = [409, 422], callers = 100 } }\nlate = { status = 504 }";
+    let text = TEXT.replace("path = \"/github\"", &format!("path = \"/github\"\n{said}"));
+    let told = printed(&text);
+    // GitHub waits for 10s.
+    let hears = "hears: what destination crm answers (2xx, 409, 422) once the event is on disk, 504 after 8s; \
+                 at most 100 callers wait, 401 if it is not proven";
+    assert!(told.contains(hears) && told.contains("answers to github"), "{told}");
+    assert!(told.contains("an answer 409, 422 is passed back, and the event is delivered again"), "{told}");
+    let mut out = Vec::new();
+    json(&build(&text).unwrap(), (LOAD, 0), &mut out).unwrap();
+    let told: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(told["sources"][0]["ack"], "delivered");
+    let answers = &told["sources"][0]["answers"];
+    assert_eq!((&answers["destination"], &answers["deadline_seconds"]), (&"crm".into(), &8.0.into()));
+    assert_eq!((&answers["pass"][1], &answers["callers"]), (&422.into(), &100.into()));
+    assert_eq!((&answers["late_status"], &told["sources"][1]["answers"]), (&504.into(), &Value::Null));
+}
+
+#[test]
 fn machines_read_problems_with_their_place() {
     let report = build(&TEXT.replace("essential = true", "esential = true")).unwrap_err();
     let mut out = Vec::new();

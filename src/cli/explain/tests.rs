@@ -26,6 +26,7 @@ path = "/github/*"
 provider = "github"
 secrets = [{ file = "secret" }]
 limits = { body = "1KiB" }
+ack = { delivered = { destination = "crm", deadline = "3s", pass = [422], callers = 9 } }
 addresses = ["192.0.2.0/24"]
 
 [source.meta]
@@ -174,31 +175,42 @@ fn an_event_is_led_to_its_destinations() {
             "kind           push",
             "which is its dedup key, too",
             "route          2 (",
-            "porteiro.toml:47)",
+            "porteiro.toml:48)",
             "because kind is \"push\" and not (json:/ref looks like \"refs/tags/*\")",
             "not issues (",
-            "porteiro.toml:41)",
+            "porteiro.toml:42)",
             "destinations   crm at http://127.0.0.1:9001/hooks/a/b?from=porteiro&x=1",
             "archive at https://archive.example.com/?x=1",
             "answer         200: empty",
+            "ack            what destination crm answers (2xx, 422) once the event is on disk, 200 after 3s; at most 9 callers",
         ],
     );
     assert_eq!((&told["source"], &told["status"], &told["proof"]), (&"github".into(), &200.into(), &"skipped".into()));
     let event = &told["event"];
-    assert_eq!((&event["route"], &event["line"], &event["kind"]), (&"2".into(), &47.into(), &"push".into()));
+    assert_eq!((&event["route"], &event["line"], &event["kind"]), (&"2".into(), &48.into(), &"push".into()));
     assert_eq!(event["to"][0]["url"], "http://127.0.0.1:9001/hooks/a/b?from=porteiro&x=1");
-    assert_eq!(event["passed"], json!([{ "route": "issues", "line": 41 }]));
+    assert_eq!(event["passed"], json!([{ "route": "issues", "line": 42 }]));
 }
 
 #[test]
 fn what_nobody_hears_is_told_apart_from_what_is_discarded() {
     let stage = Stage::set();
     let ping = ["--source", "github", "--header", "x-github-event: ping"];
-    let told = check(&stage, &ping, &["route          pings (", "destinations   none: nothing is stored"]);
+    let lines = [
+        "route          pings (",
+        "destinations   none: nothing is stored",
+        "ack            at once: nothing is stored",
+    ];
+    let told = check(&stage, &ping, &lines);
     assert_eq!((&told["event"]["discard"], &told["event"]["readable"]), (&true.into(), &false.into()));
     let fork = ["--source", "github", "--header", "x-github-event: fork"];
-    let lines =
-        ["route          none matches", "not pings (", "none: it is stored, and owed to nobody", "cannot be read"];
+    let lines = [
+        "route          none matches",
+        "not pings (",
+        "none: it is stored, and owed to nobody",
+        "cannot be read",
+        "ack            200 once the event is on disk: it does not go to destination crm",
+    ];
     let told = check(&stage, &fork, &lines);
     assert_eq!((&told["event"]["route"], &told["event"]["discard"]), (&"none".into(), &false.into()));
 }
@@ -206,8 +218,13 @@ fn what_nobody_hears_is_told_apart_from_what_is_discarded() {
 #[test]
 fn what_proves_a_request_is_not_shown() {
     let stage = Stage::set();
-    let lines =
-        ["POST /tokens/{key}/* to", "source         tokens", "proof          holds", "route          none matches"];
+    let lines = [
+        "POST /tokens/{key}/* to",
+        "source         tokens",
+        "proof          holds",
+        "route          none matches",
+        "ack            200 once the event is on disk\n",
+    ];
     check(&stage, &["--path", "/tokens/open-sesame-open-sesame/x", "--prove"], &lines);
     check(&stage, &["--path", "/tokens/another/x", "--prove"], &["answer         401: the signature does not match"]);
 }

@@ -39,6 +39,11 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         // Keys, refusals and buckets of what is observed are kept once more.
         ("provider = ", "mode = \"observe\"\nprovider = ", 65_600 * 84 + 16_392 * admission::ADDRESS),
         ("format = 1", "format = 1\n[tenant.a]\nkeys = { github = [\"1\", \"2\", \"3\"] }", 640 + 2 * 192),
+        (
+            "path =",
+            "ack = { delivered = { destination = \"crm\", callers = 100 } }\npath =",
+            (100 + 3 * 8) * (65 << 10),
+        ),
     ] {
         let terms = ceiling::memory(&build(&WELL.replace(from, to)));
         let (total, said) = (ceiling::total(&terms), least + rounded(grown));

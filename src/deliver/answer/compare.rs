@@ -11,6 +11,8 @@ use super::{Answer, Flaw, HEAD_MAX, Top};
 pub(super) struct Seen {
     pub(super) status: u16,
     pub(super) retry_after: Option<Vec<u8>>,
+    pub(super) content_type: Option<Vec<u8>>,
+    pub(super) content_encoding: Option<Vec<u8>>,
     pub(super) body: Vec<u8>,
     /// How many of the bytes are the answer's; of no meaning where it has a flaw.
     pub(super) taken: usize,
@@ -43,9 +45,11 @@ fn take(answer: &mut Answer, held: &mut Vec<u8>, seen: &mut Seen) -> Result<(), 
                 return Ok(());
             }
             Top::Interim(taken) => taken,
-            Top::Final { status, retry_after, taken } => {
+            Top::Final { status, retry_after, labels, taken } => {
                 seen.status = status;
                 seen.retry_after = retry_after.map(<[u8]>::to_vec);
+                seen.content_type = labels.content_type.map(<[u8]>::to_vec);
+                seen.content_encoding = labels.content_encoding.map(<[u8]>::to_vec);
                 taken
             }
         };

@@ -260,6 +260,25 @@ fn a_pause_that_is_asked_for_is_handed_on_as_it_stands() {
 }
 
 #[test]
+fn what_a_body_is_is_told_by_the_first_header_that_says_so() {
+    let cases = [
+        ("content-type: text/xml", Some("text/xml"), None),
+        ("Content-Type:  a/b \r\nCONTENT-ENCODING: gzip", Some("a/b"), Some("gzip")),
+        ("content-type: a/b\r\ncontent-type: c/d", Some("a/b"), None),
+        ("content-encoding: br\r\ncontent-encoding: gzip", None, Some("br")),
+        ("x-content-type: a/b\r\ncontent-types: a/b\r\ncontent-encodings: br", None, None),
+    ];
+    for (lines, content_type, coding) in cases {
+        let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\ncontent-length: 0\r\n\r\n");
+        for piece in 1..=text.len() {
+            let seen = read(Answer::new(), text.as_bytes(), piece);
+            assert_eq!(seen.content_type.as_deref(), content_type.map(str::as_bytes), "{lines}");
+            assert_eq!(seen.content_encoding.as_deref(), coding.map(str::as_bytes), "{lines}");
+        }
+    }
+}
+
+#[test]
 fn every_flaw_is_put_into_words() {
     let flaws = [
         Flaw::Protocol,

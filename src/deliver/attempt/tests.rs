@@ -69,7 +69,7 @@ impl Trier {
 
     async fn attempt_with(&mut self, head: &[u8]) -> Short {
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head, body: &self.body, facts };
+        let parcel = Parcel { head, body: &self.body, facts, courier: None };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
         let ended = attempt(&self.to, &mut self.kit, &mut limits, &Clock::system(), &parcel).await;

@@ -25,7 +25,7 @@ async fn connect_tls(upstream: &Upstream, identity: &Identity) -> Line {
 }
 
 fn appetite(send_on: bool) -> Appetite {
-    Appetite { read: 1 << 16, keep: 1 << 10, send_on }
+    Appetite { read: 1 << 16, keep: 1 << 10, send_on, whole: false }
 }
 
 /// One exchange, with a body of these pieces: the status, what is kept of the answer, and the line if it can be used again.

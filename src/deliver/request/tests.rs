@@ -75,7 +75,7 @@ fn write_to(to: &Destination, head: &[u8], body: &[&'static str]) -> Result<(Sen
     let body: Vec<_> = body.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
     // What was there is gone.
     let mut out = b"leftover".to_vec();
-    let asked = write(to, &Parcel { head, body: &body, facts: FACTS }, &mut out)?;
+    let asked = write(to, &Parcel { head, body: &body, facts: FACTS, courier: None }, &mut out)?;
     Ok((Sent::read(&out), asked))
 }
 
@@ -281,7 +281,7 @@ fn the_length_is_that_of_the_pieces() {
 fn facts_that_are_all_zero_still_make_a_sound_trace() {
     let mut out = Vec::new();
     let facts = Facts { event_id: [0; 16], span: 0, ..FACTS };
-    write(&destination(|_| {}), &Parcel { head: &head(&[]), body: &[], facts }, &mut out).unwrap();
+    write(&destination(|_| {}), &Parcel { head: &head(&[]), body: &[], facts, courier: None }, &mut out).unwrap();
     assert!(is_traceparent(Sent::read(&out).all("traceparent")[0].as_bytes()));
 }
 

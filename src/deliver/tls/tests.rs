@@ -114,7 +114,7 @@ async fn an_attempt_over_tls_reaches_the_destination_and_keeps_its_connection() 
         let mut limits = Limits { alarm: &mut alarm, deadline, stop: &stop };
         let head = Head::encode(&Method::POST, "", "", &HeaderMap::new(), &Credential::NONE);
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts };
+        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts, courier: None };
         let ended = attempt(&to, &mut kit, &mut limits, &Clock::system(), &parcel).await;
         assert!(matches!(ended, Ended::Heard(heard) if heard.status == 200));
     }

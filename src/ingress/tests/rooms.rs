@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use crate::admission::{self, Admission, Ranges, Rules};
+use crate::callers::{Callers, Wish};
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::dedup::Window;
 use crate::event::{Dedup, Head, Repeat, Selectors, Wanted};
@@ -23,8 +24,8 @@ use crate::route::{Rule, SourceId, Table, Then};
 use crate::secret::Secret;
 use crate::select::{Place, Selector, Take};
 use crate::snapshot::{
-    Ack, Audience, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Pattern, Replies, Reply, Router, Shared,
-    Snapshot, Source, Tenants,
+    Ack, Audience, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Passing, Pattern, Replies, Reply, Router,
+    Shared, Snapshot, Source, Tenants,
 };
 use crate::tenant::{self, Beyond, Configured, Limits, Manner, Mode, Quota, Spec};
 use crate::verify::{
@@ -34,6 +35,8 @@ use crate::verify::{
 pub(super) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(super) const PEER: [u8; 4] = [192, 0, 2, 1];
 pub(super) const SECRET: &[u8] = b"correct horse battery staple";
+/// How long the callers of the source `answering` wait.
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(3600);
 pub(super) const BODY_MAX: u64 = 40_000;
 
 /// The way in with everything behind it.
@@ -42,6 +45,7 @@ pub(super) struct Rooms {
     pub(super) admission: Admission,
     pub(super) window: Window,
     pub(super) journal: Journal,
+    pub(super) callers: Callers,
     pub(super) metrics: Arc<Metrics>,
     pub(super) hand: Hand,
     pub(super) snapshot: Shared,
@@ -74,9 +78,18 @@ impl Rooms {
         let metrics = Arc::new(Metrics::new());
         let (admission, window) = (Admission::new(limits), Window::new(1000, Duration::from_secs(3600)));
         let snapshot = Shared::new(snapshot(&journal, &metrics, there));
-        let ingress =
-            Ingress::new(snapshot.clone(), admission.clone(), window.clone(), journal.clone(), clock, &metrics);
-        Self { ingress, admission, window, journal, metrics, hand, snapshot, writer: Mutex::new(writer), lane }
+        let callers = Callers::default();
+        let ingress = Ingress::new(
+            snapshot.clone(),
+            admission.clone(),
+            window.clone(),
+            journal.clone(),
+            callers.clone(),
+            clock,
+            &metrics,
+        );
+        let writer = Mutex::new(writer);
+        Self { ingress, admission, window, journal, callers, metrics, hand, snapshot, writer, lane }
     }
 
     /// Lets the writer do what there is to do, and the journal tell of it.
@@ -195,8 +208,10 @@ const SOURCES: &[(&str, Change)] = &[
                 body: Bytes::from_static(b"{\"ok\":true}"),
             },
             reject: Reply::empty(StatusCode::FORBIDDEN),
+            late: Reply::empty(StatusCode::OK),
         };
     }),
+    ("answering", |source| source.replies.late = Reply::empty(StatusCode::ACCEPTED)),
     ("discarding", |_| {}),
     ("nowhere", |_| {}),
     ("refusing", |_| {}),
@@ -247,6 +262,11 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
             let rules: Vec<_> = then.into_iter().map(|then| Rule::always(vec![id], then)).collect();
             let mut source = plain(id, name, Table::build(id, name, &rules).unwrap(), metrics);
             change(&mut source);
+            if *name == "answering" {
+                let wish = Wish { source: id.0, most: 2, destination: there, pass: [404].into() };
+                let counted = metrics.awaited(name);
+                source.ack = Ack::Delivered(Passing { wish, deadline: ANSWERED_WITHIN, counted });
+            }
             if let Some(manner) = manner(name) {
                 let door = table.door(&source.name, true, manner);
                 source.tenants =

@@ -154,9 +154,13 @@ impl Writer {
     }
 
     fn void_taken(&mut self) {
-        // Buffered records would be queued for the same want of room again and again: they are void too.
+        // Buffered records would be queued for the same want of room again and again: they are void too, and counted.
+        let mut lost = 0;
         for item in &mut self.taken.items[self.taken.next..] {
-            item.buffered = false;
+            lost += u64::from(std::mem::take(&mut item.buffered));
+        }
+        if let Some(metrics) = &self.shared.options.metrics {
+            metrics.buffered_lost.inc_by(lost);
         }
         self.void(self.taken.next..self.taken.items.len());
     }

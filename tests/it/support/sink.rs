@@ -13,6 +13,12 @@ pub(crate) enum Manner {
     Well,
     /// This status, empty.
     Status(u16),
+    /// These bytes.
+    Say(&'static [u8]),
+    /// These bytes, and closes.
+    SayAndClose(&'static [u8]),
+    /// These bytes, after the sink was told to go on: see [`Sink::go_on`].
+    SayLater(&'static [u8]),
     /// Reads the request and never answers.
     Hang,
     /// One byte of the answer's head every 100 ms.
@@ -46,6 +52,7 @@ pub(crate) struct Sink {
     address: SocketAddr,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
     manner: Arc<Mutex<Manner>>,
+    going: Arc<AtomicBool>,
     ending: Arc<AtomicBool>,
 }
 
@@ -61,19 +68,21 @@ impl Sink {
             address: listener.local_addr()?,
             arrivals: Arc::default(),
             manner: Arc::new(Mutex::new(manner)),
+            going: Arc::default(),
             ending: Arc::default(),
         };
-        let (arrivals, manner, ending) =
-            (Arc::clone(&sink.arrivals), Arc::clone(&sink.manner), Arc::clone(&sink.ending));
+        let (arrivals, manner) = (Arc::clone(&sink.arrivals), Arc::clone(&sink.manner));
+        let (going, ending) = (Arc::clone(&sink.going), Arc::clone(&sink.ending));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ending.load(Ordering::Acquire) {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let (arrivals, manner, ending) = (Arc::clone(&arrivals), Arc::clone(&manner), Arc::clone(&ending));
+                let (arrivals, manner) = (Arc::clone(&arrivals), Arc::clone(&manner));
+                let (going, ending) = (Arc::clone(&going), Arc::clone(&ending));
                 // An error means that the other side closed, as it may at any time.
-                std::thread::spawn(move || drop(serve(stream, &arrivals, &manner, &ending)));
+                std::thread::spawn(move || drop(serve(stream, &arrivals, &manner, (&going, &ending))));
             }
         });
         Ok(sink)
@@ -89,6 +98,11 @@ impl Sink {
 
     pub(crate) fn behave(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
+    }
+
+    /// Whoever waits for its answer gets it.
+    pub(crate) fn go_on(&self) {
+        self.going.store(true, Ordering::Release);
     }
 
     pub(crate) fn arrivals(&self) -> Vec<Arrival> {
@@ -112,7 +126,7 @@ fn serve(
     stream: TcpStream,
     arrivals: &Mutex<Vec<Arrival>>,
     manner: &Mutex<Manner>,
-    ending: &AtomicBool,
+    (go_on, ending): (&AtomicBool, &AtomicBool),
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // Ends the thread when the relay is gone without a word, long after every test has ended.
@@ -141,6 +155,14 @@ fn serve(
             Manner::Well => out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?,
             Manner::Status(status) => {
                 out.write_all(format!("HTTP/1.1 {status} As Told\r\nContent-Length: 0\r\n\r\n").as_bytes())?;
+            }
+            Manner::Say(bytes) => out.write_all(bytes)?,
+            Manner::SayAndClose(bytes) => return out.write_all(bytes),
+            Manner::SayLater(bytes) => {
+                while !go_on.load(Ordering::Acquire) && !ending.load(Ordering::Acquire) {
+                    std::thread::park_timeout(Duration::from_millis(2));
+                }
+                out.write_all(bytes)?;
             }
             Manner::Hang => drop(stream.read(&mut [0])?),
             Manner::Drip => {
