@@ -140,12 +140,12 @@ fn check(stage: &Stage, words: &[&str], lines: &[&str]) -> Value {
 #[test]
 fn what_only_observes_is_told_apart() {
     let stage = Stage::set();
-    let words = ["--source", "meta", "--body", &stage.write("one", b"{\"entry\":[{\"id\":\"1\"}]}")];
-    let told = check(&stage, &words, &["destinations   crm at http://127.0.0.1:9001/hooks"]);
+    let words = ["--source", "meta", "--body", &stage.write("two", b"{\"entry\":[{\"id\":\"1\"},{\"id\":\"2\"}]}")];
+    let told = check(&stage, &words, &["destinations   archive at https://archive.example.com/"]);
     assert_eq!((&told["observed"], &told["event"]["to"][0]["observes"]), (&false.into(), &false.into()));
     let text = TEXT
         .replace("path = \"/meta\"", "path = \"/meta\"\nmode = \"observe\"")
-        .replace("hooks/*?from=porteiro\"", "hooks/*?from=porteiro\"\nmode = \"observe\"");
+        .replace("archive.example.com/\"", "archive.example.com/\"\nmode = \"observe\"");
     stage.write("porteiro.toml", text.as_bytes());
     let lines = [
         "it only observes: nothing of this is stored or sent",
