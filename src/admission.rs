@@ -96,6 +96,15 @@ impl Admission {
         }
     }
 
+    /// Another one with the same bytes in flight, in which nobody was refused yet, and whose refusals count here for
+    /// nothing.
+    #[must_use]
+    pub fn apart(&self, limits: Limits) -> Self {
+        let Limits { refusals_burst, refusals_every, addresses_max, in_flight_max: _, in_flight_share: _ } = limits;
+        let refusals = Arc::new(Refusals::new(refusals_burst, refusals_every, addresses_max));
+        Self { budget: Arc::clone(&self.budget), refusals }
+    }
+
     /// May this caller send a body of the declared length (`None` where it is not declared)? Nothing is set aside before a
     /// byte of it comes, and then never more than [`AHEAD`]: saying that much will come costs a caller nothing. The permit
     /// grows with what does.

@@ -13,6 +13,7 @@
 mod assembly;
 mod gauges;
 pub mod notify;
+mod observing;
 mod pulse;
 mod readiness;
 mod reload;

@@ -68,9 +68,11 @@ use inventory::Asked;
 use problem::{Problems, TextFile};
 use rehearsal::cases::{self, Cases};
 use routes::Known;
+use said::Said;
 use secrets::Outside;
 
 use crate::admission;
+use crate::snapshot::Role;
 use crate::verify::Verifier;
 
 /// A configuration that was read, checked and built; what `app` needs to start the house.
@@ -111,6 +113,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether any source only observes.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        self.sources.iter().any(|source| source.role == Role::Observe)
+    }
+
     /// What proves the requests of a source.
     #[must_use]
     pub fn verifier(&self, source: &str) -> Option<&Verifier> {
@@ -273,13 +281,13 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let disk = store.as_ref().map_or(u64::MAX, |store| store.options.size);
     let destinations = destinations::build(building, file, disk);
     let routes = {
-        let known = |name: &toml::Spanned<String>| (name.get_ref().clone(), name.span());
-        let said_sources: Vec<_> = file.source.keys().map(known).collect();
-        let said_destinations: Vec<_> = file.destination.keys().map(known).collect();
-        let list = |said: &[(String, Span)]| -> Vec<Known> {
-            said.iter().map(|(name, span)| Known { name: name.clone(), span: span.clone() }).collect()
+        let known = |name: &toml::Spanned<String>, mode: &Option<Said<Role>>| {
+            let observes = mode.as_ref().is_some_and(|said| said.value == Role::Observe);
+            Known { name: name.get_ref().clone(), span: name.span(), observes }
         };
-        let (known, destinations) = (list(&said_sources), list(&said_destinations));
+        let known_sources = file.source.iter().map(|(name, said)| known(name, &said.value.mode));
+        let known_destinations = file.destination.iter().map(|(name, said)| known(name, &said.value.mode));
+        let (known, destinations): (Vec<_>, Vec<_>) = (known_sources.collect(), known_destinations.collect());
         routes::build(building, file, &routes::House { sources: &known, built: &sources, destinations: &destinations })
     };
     let problems = building.problems.count();

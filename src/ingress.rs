@@ -5,7 +5,8 @@
 //!
 //! Promises: cheap questions before dear ones: nothing is read before admission, nothing hashed before the body is
 //! whole, nothing believed before it is proven, nothing stored twice. A success is only ever answered with proof in
-//! hand: a receipt, an earlier event, a challenge, or an explicit rule that nothing is to be stored. Once a record is
+//! hand: a receipt, an earlier event, a challenge, an explicit rule that nothing is to be stored, or a source that only
+//! observes: its events go all the way to their route and no further, and nothing of the live ones is touched. Once a record is
 //! with the journal it is stored whether or not the caller waits: permit and claim travel with it, so that whoever
 //! hangs up loses the reply and nothing else, and the retry is recognised.
 //!
@@ -49,7 +50,7 @@ mod room;
 pub use body::{Fault, KEEP};
 pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
-pub use reply::{Accepted, Discard, Held, OUTCOMES, Rejection};
+pub use reply::{Accepted, Discard, Held, OUTCOMES, Observed, REFUSALS, Rejection};
 
 /// The way in, shared by all connections.
 #[derive(Debug)]
@@ -155,9 +156,9 @@ impl Ingress {
         visit.source = Some(source);
 
         let declared = body.size_hint().exact();
-        let mut permit =
-            self.admission.admit(&source.rules, visit.client.address, &head.method, declared, visit.now)?;
-        let left = || self.admission.charge_refusal(visit.client.address, self.clock.now());
+        let admission = self.admission(Some(source));
+        let mut permit = admission.admit(&source.rules, visit.client.address, &head.method, declared, visit.now)?;
+        let left = || admission.charge_refusal(visit.client.address, self.clock.now());
         let body = body::read(body, &source.body, &mut permit, &self.closing, left).await?;
         source.metrics.body_bytes.inc_by(permit.bytes());
 
@@ -193,9 +194,10 @@ impl Ingress {
             }
         };
         let (due, mut charges) = charges::charge(source, fresh, &self.clock)?;
-        let owed = match record::route(source, due) {
+        let owed = match record::route(source, due, visit.now) {
             record::Routed::To(owed) => owed,
             record::Routed::Discarded(discard) => return Ok(charges.keep_for(Accepted::Discarded(discard))),
+            record::Routed::Observed(observed) => return Ok(charges.keep_for(Accepted::Observed(observed))),
         };
 
         let query = Head::query_without(asked.query, credential);
@@ -209,6 +211,11 @@ impl Ingress {
         Ok(awaited.end(Held::Now(receipt), source, visit.began).await)
     }
 
+    /// Where refusals are counted: those of a source that only observes speak against nobody elsewhere.
+    fn admission<'s>(&'s self, source: Option<&'s Source>) -> &'s Admission {
+        source.and_then(|source| source.aside.as_ref()).map_or(&self.admission, |aside| &aside.admission)
+    }
+
     /// Counts what became of a request, charges a refusal to its address, and says so in the log, within limits.
     fn account(&self, visit: &Visit<'_>, outcome: &Result<Accepted, Rejection>) {
         let metrics = visit.source.map_or(&self.nowhere, |source| &source.metrics);
@@ -218,8 +225,11 @@ impl Ingress {
             metrics.acknowledged.observe(seconds(visit.began.elapsed()));
             return;
         };
+        if let Some(source) = visit.source {
+            source.would.refuse(place);
+        }
         if rejection.is_the_callers() {
-            self.admission.charge_refusal(visit.client.address, visit.now);
+            self.admission(visit.source).charge_refusal(visit.client.address, visit.now);
         }
         if let Some(left_out) = self.lines.speak(place, visit.now) {
             let source = visit.source.map_or("none", |source| &*source.name);

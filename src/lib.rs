@@ -43,7 +43,8 @@
 //!
 //! # What holds everywhere
 //!
-//! * A success reply is built from a proof: a [`journal::Receipt`], an answered challenge, or a rule that discards.
+//! * A success reply is built from a proof: a [`journal::Receipt`], an answered challenge, a rule that discards, or a source
+//!   that is told to observe only (see `config/nginx/README.md` for what that is good for).
 //! * An event exists only of a request that was verified.
 //! * A body is the bytes that came in; nothing writes it anew.
 //! * The way in and the way out never import each other.

@@ -15,6 +15,7 @@ mod process;
 mod routed;
 mod sparing;
 mod tenants;
+mod would;
 
 pub use awaited::{Waited, Waits};
 pub use config::{ConfigMetrics, RELOADS};
@@ -23,6 +24,7 @@ pub use journal::JournalMetrics;
 pub use routed::Routed;
 pub use sparing::Sparing;
 pub use tenants::TenantMetrics;
+pub use would::Would;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +50,7 @@ pub struct Metrics {
     sources: SourceFamilies,
     destinations: DestinationFamilies,
     tenants: tenants::TenantFamilies,
+    would: would::WouldFamilies,
     journal: Arc<JournalMetrics>,
     config: Arc<ConfigMetrics>,
     house: Arc<HouseMetrics>,
@@ -82,6 +85,7 @@ impl Metrics {
             sources: SourceFamilies::new(&declare),
             destinations: DestinationFamilies::new(&declare),
             tenants: tenants::TenantFamilies::new(&declare),
+            would: would::WouldFamilies::new(&declare),
             journal: Arc::new(JournalMetrics::new(&declare)),
             config: Arc::new(ConfigMetrics::new(&declare)),
             house: Arc::new(HouseMetrics::new(&declare)),
@@ -295,7 +299,7 @@ impl SourceFamilies {
             ),
             routed: declare.counters(
                 "routed_events_total",
-                "Proven events that were new, by the route that decided and what it did; `none` where none matched.",
+                "Proven, new events by the route that decided and what it did, or would do; `none` where none matched.",
                 &["source", "route", "then"],
             ),
             body_bytes: declare.counters("request_body_bytes_total", "Bytes of request bodies read.", by),
@@ -306,7 +310,7 @@ impl SourceFamilies {
             ),
             conflicts: declare.counters(
                 "conflicting_events_total",
-                "Proven events whose id was known with another body; stored as new events.",
+                "Proven events whose id was known with another body; taken for new events.",
                 by,
             ),
             last_event: declare.gauges(
@@ -347,7 +351,7 @@ pub struct DestinationMetrics {
     pub backlog_events: IntGauge,
     /// Age of the oldest event owed.
     pub backlog_age: Gauge,
-    /// 1 while the configuration does not know it.
+    /// 1 while the configuration does not know it, or has it only observe.
     pub parked: IntGauge,
 }
 
@@ -388,7 +392,7 @@ impl DestinationFamilies {
             backlog_age: declare.float_gauges("backlog_age_seconds", "Age of the oldest event owed; 0 if none is.", by),
             parked: declare.gauges(
                 "destination_parked",
-                "1 while the configuration does not know the destination; what it is owed waits.",
+                "1 while the configuration does not know the destination, or has it only observe; what it is owed waits.",
                 by,
             ),
         }

@@ -14,11 +14,12 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use crate::admission::{Ranges, Rules};
+use crate::admission::{Admission, Ranges, Rules};
 use crate::callers::Wish;
+use crate::dedup::Window;
 use crate::event::{Dedup, Selectors};
 use crate::journal::Target;
-use crate::metrics::{Routed, SourceMetrics, TenantMetrics, Waits};
+use crate::metrics::{Routed, SourceMetrics, TenantMetrics, Waits, Would};
 use crate::route::{SourceId, Table};
 use crate::tenant;
 use crate::verify::Verifier;
@@ -49,16 +50,57 @@ pub struct Source {
     pub dedup: Dedup,
     /// Whose its events are, and how many of them.
     pub tenants: Tenants,
-    /// Who must hear its events, as the journal takes it.
-    pub table: Table<Arc<[Target]>>,
+    /// Who must hear its events.
+    pub table: Table<Audience>,
     /// What counts its events by the rule of the table that decided.
     pub routed: Routed,
+    /// What counts what would have become of what is only observed.
+    pub would: Would,
+    /// What it is held against instead of what the live ones share; `None` where it is live. A source that has it only
+    /// observes: no rule of its table gives a target, and nothing of it is stored.
+    pub aside: Option<Aside>,
     /// What the provider is answered.
     pub replies: Replies,
     /// When the provider is answered.
     pub ack: Ack,
     /// What it counts.
     pub metrics: Arc<SourceMetrics>,
+}
+
+/// Whether what a source says, or a destination would hear, takes effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It does.
+    #[default]
+    Live,
+    /// It is counted, and nothing is stored for it or sent.
+    Observe,
+}
+
+/// Who must hear an event.
+#[derive(Clone, Debug, Default)]
+pub struct Audience {
+    /// Whom it is owed to, as the journal takes it.
+    pub targets: Arc<[Target]>,
+    /// Who would hear it if they, or its source, did not only observe: places in [`Source::would`].
+    pub would: Arc<[usize]>,
+}
+
+/// What all sources that only observe share, so that nothing they do is held against the live ones, or answers for them.
+/// It lives as long as any source observes. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// Their callers' refusals. Bytes in flight are those of the whole house: memory is memory.
+    pub admission: Admission,
+    /// The keys they heard.
+    pub window: Window,
+    /// The tenants with buckets of their own.
+    pub tenants: tenant::Table,
+}
+
+impl Aside {
+    /// Most keys that are remembered of what is observed.
+    pub const EVENTS_MAX: usize = 1 << 16;
 }
 
 /// Whose the events of a source are. The default one knows nobody and holds nobody up.
@@ -210,6 +252,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// All tenants; the next configuration goes on with their buckets.
     pub tenants: tenant::Table,
+    /// What the sources that only observe share; the next configuration goes on with it if it has such sources.
+    pub aside: Option<Aside>,
 }
 
 impl Snapshot {

@@ -109,6 +109,26 @@ fn where_a_429_loses_the_event_nobody_is_held_back() {
 }
 
 #[test]
+fn what_is_refused_apart_is_held_against_nobody_elsewhere_and_bytes_in_flight_are_the_same() {
+    let admission = admission();
+    let limits = Limits { refusals_burst: 1, refusals_every: Duration::from_secs(5), ..Limits::default() };
+    let apart = admission.apart(limits);
+    apart.charge_refusal(client("192.0.2.1"), NOW);
+    admission.charge_refusal(client("192.0.2.2"), NOW);
+    admission.charge_refusal(client("192.0.2.2"), NOW);
+    let held = || Err(Refusal::TooManyRefusals { retry_after: Duration::from_secs(5) });
+    check(&apart, "192.0.2.1", &Method::POST, Some(1), held());
+    check(&admission, "192.0.2.1", &Method::POST, Some(1), Ok(1));
+    check(&admission, "192.0.2.2", &Method::POST, Some(1), held());
+    check(&apart, "192.0.2.2", &Method::POST, Some(1), Ok(1));
+    let mut permit = admit(&apart, "192.0.2.3", &Method::POST, None).expect("there is room");
+    assert_eq!(permit.reach(600), Ok(()));
+    assert_eq!((admission.in_flight(), apart.in_flight()), (600, 600));
+    let mut other = admit(&admission, "192.0.2.4", &Method::POST, None).expect("there is room");
+    assert_eq!(other.reach(600), Err(Refusal::Busy));
+}
+
+#[test]
 fn a_permit_grows_up_to_both_limits_and_gives_everything_back() {
     let admission = admission();
     let mut growing = admit(&admission, "192.0.2.1", &Method::POST, None).expect("room");

@@ -4,12 +4,13 @@
 //!
 //! Must not know: sockets, or when anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderValue, StatusCode};
 
 use super::AppError;
+use super::observing;
 use super::silence::Silence;
 use crate::admission::Admission;
 use crate::callers::{Callers, Wish};
@@ -18,11 +19,13 @@ use crate::config::provider::Answer;
 use crate::config::{self, Config};
 use crate::dedup::{Entry as Remembered, Window};
 use crate::deliver;
-use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
+use crate::ingress::{Ingress, OUTCOMES, REFUSALS, TENANT_OUTCOMES};
 use crate::journal::{Disk, Journal, Lane, OpenError, Report, Storage, Target, Writer};
 use crate::metrics::{DestinationMetrics, Metrics};
 use crate::route::{Rule, SourceId, Table, Then};
-use crate::snapshot::{Ack, Entry, Listener, Passing, Replies, Reply, Router, Shared, Snapshot, Source, Tenants};
+use crate::snapshot::{
+    Ack, Aside, Audience, Entry, Listener, Passing, Replies, Reply, Role, Router, Shared, Snapshot, Source, Tenants,
+};
 use crate::tenant;
 
 /// A destination's lane and what belongs to it.
@@ -36,6 +39,8 @@ pub(super) const FIRST: u64 = 1;
 pub(super) struct Rooms<'a> {
     pub(super) journal: &'a Journal,
     pub(super) metrics: &'a Metrics,
+    /// What sources that observe are kept apart from.
+    pub(super) admission: &'a Admission,
     /// The listeners that are open, in the order of their numbers.
     pub(super) doors: &'a [Arc<str>],
     pub(super) now: Timestamp,
@@ -74,6 +79,7 @@ pub struct Assembly {
     /// The way in, without its sockets.
     pub ingress: Arc<Ingress>,
     pub(super) snapshot: Shared,
+    pub(super) admission: Admission,
     pub(super) destinations: Told,
     pub(super) silence: Silence,
     starts: Mutex<Vec<Start>>,
@@ -100,7 +106,7 @@ impl Assembly {
     pub fn over(storage: Arc<dyn Storage>, config: &Config, clock: &Clock) -> Result<(Self, Writer), AppError> {
         let metrics = Arc::new(Metrics::new());
         let (journal, writer, report) = open_journal(storage, config, clock, &metrics)?;
-        tell(&report);
+        tell(config, &report);
         let window = Window::new(
             usize::try_from(config.store.options.dedup_entries).unwrap_or(usize::MAX),
             config.store.options.dedup_window,
@@ -112,12 +118,14 @@ impl Assembly {
             seq: entry.seq,
         }));
         let doors: Vec<Arc<str>> = config.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect();
-        let rooms = Rooms { journal: &journal, metrics: &metrics, doors: &doors, now: clock.now() };
-        let snapshot = Shared::new(snapshot(&rooms, config, FIRST, None)?);
         let admission = Admission::new(config.admission);
+        let rooms =
+            Rooms { journal: &journal, metrics: &metrics, admission: &admission, doors: &doors, now: clock.now() };
+        let snapshot = Shared::new(snapshot(&rooms, config, FIRST, None)?);
         let callers = Callers::default();
+        let (shared, apart) = (snapshot.clone(), admission.clone());
         let (kept, waiting) = (journal.clone(), callers.clone());
-        let ingress = Ingress::new(snapshot.clone(), admission, window, kept, waiting, clock.clone(), &metrics);
+        let ingress = Ingress::new(shared, apart, window, kept, waiting, clock.clone(), &metrics);
         let ingress = Arc::new(ingress);
         let mut starts = Vec::new();
         let destinations = Told::default();
@@ -125,16 +133,21 @@ impl Assembly {
             destinations.of(&parked.name, &metrics);
         }
         for destination in &config.destinations {
-            let id = destination_id(&journal, &destination.plan.name)?;
             let handles = destinations.of(&destination.plan.name, &metrics);
-            starts.push((id, Arc::clone(&destination.built), handles));
+            if destination.is_live() {
+                let id = destination_id(&journal, &destination.plan.name)?;
+                starts.push((id, Arc::clone(&destination.built), handles));
+            }
         }
+        observing::tell(None, config, &metrics, &destinations);
         let starts = Mutex::new(starts);
         metrics.config().generation.set(1);
         metrics.config().successful.set(1);
         let (clock, silence) = (clock.clone(), Silence::default());
         silence.follow(config, &metrics, clock.now());
-        Ok((Self { clock, metrics, journal, callers, ingress, snapshot, destinations, silence, starts }, writer))
+        let assembly =
+            Self { clock, metrics, journal, callers, ingress, snapshot, admission, destinations, silence, starts };
+        Ok((assembly, writer))
     }
 
     /// The lanes to be started; empty when asked again.
@@ -161,13 +174,13 @@ fn open_journal(
     let mut options = config.store.options.clone();
     options.metrics = Some(metrics.journal());
     let sources: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
-    let destinations: Vec<_> = config.destinations.iter().map(|destination| destination.journal.clone()).collect();
+    let destinations = observing::plans(config);
     Journal::open(storage, options, clock.clone(), &sources, &destinations)
         .map_err(|error| journal_error(config, error))
 }
 
 /// What the operator must hear of an opening.
-fn tell(report: &Report) {
+fn tell(config: &Config, report: &Report) {
     tracing::info!(epoch = report.epoch, events = report.events, torn_bytes = report.torn_bytes, "journal opened");
     for note in &report.notes {
         tracing::warn!(note, "journal");
@@ -183,11 +196,7 @@ fn tell(report: &Report) {
         );
     }
     for parked in &report.parked {
-        tracing::warn!(
-            destination = &*parked.name,
-            owed = parked.owed,
-            "destination is not in the configuration any more; its events are kept for its return"
-        );
+        observing::tell_parked(config, &parked.name, parked.owed);
     }
 }
 
@@ -202,18 +211,25 @@ pub(super) fn snapshot(
     generation: u64,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, AppError> {
-    let Rooms { journal, metrics, doors, now } = *house;
-    let rules = rules(config, journal)?;
+    let Rooms { journal, metrics, admission, doors, now } = *house;
+    let rules = Rules::of(config, journal)?;
+    let aside = aside(admission, config, before, now);
     let tenants = tenant::Table::build(&config.tenants.spec, before.map(|before| &before.tenants), now);
     let counted: Arc<[_]> = tenants.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let mut sources = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
-        let tenants = Tenants {
-            door: tenants.door(&source.name, source.tenancy.named, source.tenancy.manner),
-            refusal: status(source.tenancy.refusal)?,
-            metrics: Arc::clone(&counted),
+        let aside = aside.as_ref().filter(|_| source.role == Role::Observe);
+        let (table, metrics_of) = match aside {
+            None => (&tenants, Arc::clone(&counted)),
+            // What is counted by tenant is what became of live events.
+            Some(aside) => (&aside.tenants, Arc::default()),
         };
-        sources.push(Arc::new(compiled(source, journal, metrics, &rules, &config.routes, tenants)?));
+        let tenants = Tenants {
+            door: table.door(&source.name, source.tenancy.named, source.tenancy.manner),
+            refusal: status(source.tenancy.refusal)?,
+            metrics: metrics_of,
+        };
+        sources.push(Arc::new(compiled((source, aside), config, (journal, metrics), &rules, tenants)?));
     }
     let mut listeners = Vec::with_capacity(doors.len());
     for name in doors {
@@ -236,7 +252,7 @@ pub(super) fn snapshot(
             router,
         });
     }
-    Ok(Snapshot { generation, listeners, tenants })
+    Ok(Snapshot { generation, listeners, tenants, aside })
 }
 
 fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {
@@ -244,39 +260,79 @@ fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {
     id.map(SourceId).ok_or_else(|| AppError::Assembly(format!("the journal does not know source {name}")))
 }
 
-fn rules(config: &Config, journal: &Journal) -> Result<Vec<Rule<Arc<[Target]>>>, AppError> {
-    let rule = |route: &config::Route| {
-        let from: Result<Vec<_>, _> =
-            route.from.iter().map(|place| source_id(journal, &config.sources[*place].name)).collect();
-        let then = match &route.to {
-            None => Then::Discard,
-            Some(to) => {
-                let target = |place: &usize| {
-                    let destination = destination_id(journal, &config.destinations[*place].plan.name)?;
-                    Ok(Target { destination, not_before: Timestamp::ZERO })
-                };
-                Then::To(to.iter().map(target).collect::<Result<Vec<_>, AppError>>()?.into())
-            }
-        };
-        Ok(Rule { from: from?, when: route.when.clone(), mixed: route.mixed, then })
+/// What the sources that only observe share, where there are any; what there was goes on.
+fn aside(admission: &Admission, config: &Config, before: Option<&Snapshot>, now: Timestamp) -> Option<Aside> {
+    let before = before.and_then(|before| before.aside.as_ref());
+    let window = || {
+        let events = usize::try_from(config::ceiling::observed_events(config)).unwrap_or(Aside::EVENTS_MAX);
+        Window::new(events, config.store.options.dedup_window)
     };
-    config.routes.iter().map(rule).collect()
+    config.observes().then(|| Aside {
+        admission: before.map_or_else(|| admission.apart(config.admission), |aside| aside.admission.clone()),
+        window: before.map_or_else(window, |aside| aside.window.clone()),
+        tenants: tenant::Table::build(&config.tenants.spec, before.map(|aside| &aside.tenants), now),
+    })
+}
+
+/// The routes as rules.
+struct Rules {
+    live: Vec<Rule<Audience>>,
+    /// Those of sources that observe: they give nobody a target.
+    observe: Vec<Rule<Audience>>,
+}
+
+impl Rules {
+    fn of(config: &Config, journal: &Journal) -> Result<Self, AppError> {
+        let all = |role| -> Result<Vec<_>, AppError> {
+            config.routes.iter().map(|route| rule(config, journal, role, route)).collect()
+        };
+        Ok(Self { live: all(Role::Live)?, observe: all(Role::Observe)? })
+    }
+}
+
+fn rule(config: &Config, journal: &Journal, role: Role, route: &config::Route) -> Result<Rule<Audience>, AppError> {
+    let from: Result<Vec<_>, _> =
+        route.from.iter().map(|place| source_id(journal, &config.sources[*place].name)).collect();
+    let then = match &route.to {
+        None => Then::Discard,
+        Some(to) => {
+            let is_live = |place: &usize| role == Role::Live && config.destinations[*place].is_live();
+            let (live, would): (Vec<usize>, Vec<usize>) = to.iter().copied().partition(is_live);
+            let target = |place: usize| {
+                let destination = destination_id(journal, &config.destinations[place].plan.name)?;
+                Ok(Target { destination, not_before: Timestamp::ZERO })
+            };
+            let targets = live.into_iter().map(target).collect::<Result<Vec<_>, AppError>>()?.into();
+            Then::To(Audience { targets, would: would.into() })
+        }
+    };
+    Ok(Rule { from: from?, when: route.when.clone(), mixed: route.mixed, then })
 }
 
 fn compiled(
-    source: &config::Source,
-    journal: &Journal,
-    metrics: &Metrics,
-    rules: &[Rule<Arc<[Target]>>],
-    routes: &[config::Route],
+    (source, aside): (&config::Source, Option<&Aside>),
+    config: &Config,
+    (journal, metrics): (&Journal, &Metrics),
+    rules: &Rules,
     tenants: Tenants,
 ) -> Result<Source, AppError> {
     let id = source_id(journal, &source.name)?;
     let too_much = |error: &dyn std::error::Error| AppError::Assembly(format!("routes of {}: {error}", source.name));
+    let rules = if aside.is_some() { &rules.observe } else { &rules.live };
     let table = Table::build(id, &source.name, rules).map_err(|error| too_much(&error))?;
     let selectors = source.built.selectors.asking(table.questions().clone()).map_err(|error| too_much(&error))?;
-    let own = table.origins().filter_map(|place| routes.get(place));
-    let labels: Vec<(&str, bool)> = own.map(|route| (&*route.label, route.to.is_none())).collect();
+    let own = || table.origins().filter_map(|place| config.routes.get(place));
+    let labels: Vec<(&str, bool)> = own().map(|route| (&*route.label, route.to.is_none())).collect();
+    let named: BTreeSet<usize> = own().filter_map(|route| route.to.as_ref()).flatten().copied().collect();
+    let would = config.destinations.iter().enumerate().map(|(place, destination)| {
+        let counted = named.contains(&place) && (aside.is_some() || !destination.is_live());
+        counted.then_some(&*destination.plan.name)
+    });
+    let would = metrics.would(&source.name, aside.map_or(&[], |_| REFUSALS), would);
+    let routed = match aside {
+        None => metrics.routed(&source.name, &labels),
+        Some(_) => metrics.routed_aside(&source.name, &labels),
+    };
     Ok(Source {
         id,
         name: Arc::clone(&source.name),
@@ -285,7 +341,9 @@ fn compiled(
         verifier: source.built.verifier.clone(),
         selectors,
         dedup: source.dedup,
-        routed: metrics.routed(&source.name, &labels),
+        routed,
+        would,
+        aside: aside.cloned(),
         tenants,
         table,
         replies: Replies {
@@ -293,7 +351,7 @@ fn compiled(
             reject: reply(&source.built.answers.reject)?,
             late: reply(&source.built.answers.late)?,
         },
-        ack: ack(id, source, journal, metrics)?,
+        ack: if aside.is_some() { Ack::Durable } else { ack(id, source, journal, metrics)? },
         metrics: metrics.source_proven_by(&source.name, OUTCOMES, &source.built.secrets),
     })
 }

@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::assembly::{self, Assembly, Rooms, Started};
 use super::guard;
 use super::notify::Notify;
+use super::observing;
 use super::watch::{LOOK, Scope, Watcher, stamps};
 use crate::admin::{Answer, NotReloaded, Reloaded, Wrong};
 use crate::config::{self, Changes, Config, Inventory, Report};
@@ -171,11 +172,12 @@ impl Reloader {
     async fn take_in(&mut self, next: Config) -> Result<Reloaded, String> {
         let changes = Changes::between(&self.started, &self.config.inventory, &next.inventory);
         self.name(&next).await.map_err(|error| error.to_string())?;
-        let (journal, metrics) = (&self.assembly.journal, &self.assembly.metrics);
+        let assembly = Arc::clone(&self.assembly);
+        let Assembly { journal, metrics, admission, .. } = &*assembly;
         let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let generation = self.generation + 1;
         let now = self.assembly.clock.now();
-        let rooms = Rooms { journal, metrics, doors: &doors, now };
+        let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
         let before = self.assembly.snapshot.load();
         let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
         let snapshot = snapshot.map_err(|error| error.to_string())?;
@@ -183,6 +185,7 @@ impl Reloader {
         self.lanes.name_tenants(&next, &snapshot.tenants);
         self.send(&next, &changes.destinations)?;
         drop((before, self.assembly.snapshot.swap(snapshot)));
+        observing::tell(Some(&self.config), &next, metrics, &self.assembly.destinations);
         self.assembly.silence.follow(&next, &self.assembly.metrics, now);
         for (name, tls) in &self.doors {
             let now = next.listeners.iter().find(|listener| listener.name == *name);
@@ -202,20 +205,20 @@ impl Reloader {
     async fn name(&self, next: &Config) -> Result<(), ConfigureError> {
         let journal = &self.assembly.journal;
         let known = next.sources.iter().all(|source| journal.source(&source.name).is_some())
-            && next.destinations.iter().all(|to| journal.destination(&to.plan.name).is_some());
+            && observing::live(next).all(|to| journal.destination(&to.plan.name).is_some());
         if known {
             return Ok(());
         }
-        let mut plans = plans(&self.config);
+        let mut plans = observing::plans(&self.config);
         let new = |plan: &DestinationPlan| journal.destination(&plan.name).is_none();
-        plans.extend(self::plans(next).into_iter().filter(new));
+        plans.extend(observing::plans(next).into_iter().filter(new));
         self.configure(next, &plans).await
     }
 
     /// The journal goes by the new plans, and parks what the configuration does not know any more.
     async fn park(&self, next: &Config) -> Result<(), ConfigureError> {
-        let plans = plans(next);
-        if plans == self::plans(&self.config) {
+        let plans = observing::plans(next);
+        if plans == observing::plans(&self.config) {
             return Ok(());
         }
         self.configure(next, &plans).await
@@ -233,8 +236,8 @@ impl Reloader {
 
     /// Starts, changes, pauses and resumes lanes.
     fn send(&mut self, next: &Config, changed: &BTreeSet<String>) -> Result<(), String> {
-        let before: BTreeSet<&str> = self.config.destinations.iter().map(|to| &*to.plan.name).collect();
-        for to in &next.destinations {
+        let before: BTreeSet<&str> = observing::live(&self.config).map(|to| &*to.plan.name).collect();
+        for to in observing::live(next) {
             let name = &*to.plan.name;
             let Some(running) = self.lanes.running.get(name) else {
                 let Assembly { journal, metrics, destinations, .. } = &*self.assembly;
@@ -250,7 +253,7 @@ impl Reloader {
                 running.replace(Arc::clone(&to.built));
             }
         }
-        let left = before.into_iter().filter(|name| !next.destinations.iter().any(|to| &*to.plan.name == *name));
+        let left = before.into_iter().filter(|name| !observing::live(next).any(|to| &*to.plan.name == *name));
         for running in left.filter_map(|name| self.lanes.running.get(name)) {
             running.pause();
         }
@@ -299,11 +302,7 @@ impl Reloader {
     /// What is owed to destinations that left waits for their return, and somebody must know.
     fn tell_parked(&self) {
         for parked in self.assembly.journal.health().destinations.iter().filter(|to| to.parked && to.owed > 0) {
-            tracing::warn!(
-                destination = &*parked.name,
-                owed = parked.owed,
-                "destination is not in the configuration any more; its events are kept for its return"
-            );
+            observing::tell_parked(&self.config, &parked.name, parked.owed);
         }
     }
 }
@@ -313,10 +312,6 @@ async fn look(watcher: &mut Watcher) -> Option<Scope> {
     // A look that went wrong is made good by the next one.
     let now = spawn_blocking(move || stamps(&paths)).await.ok()?;
     watcher.look(now)
-}
-
-fn plans(config: &Config) -> Vec<DestinationPlan> {
-    config.destinations.iter().map(|to| to.journal.clone()).collect()
 }
 
 fn refused(report: &Report) -> NotReloaded {

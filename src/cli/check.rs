@@ -21,7 +21,7 @@ use crate::config::{
 };
 use crate::event::{Authority, Dedup, EqualBodies, Repeat};
 use crate::journal::HandOver;
-use crate::snapshot::{HopHeader, Hops};
+use crate::snapshot::{HopHeader, Hops, Role};
 use crate::verify::Algorithm;
 
 mod tenants;
@@ -155,6 +155,9 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
     let on = on.collect::<Vec<_>>().join(", ");
     line(out, &source.name, &format!("{} on {on} ({host}), provider {}", source.path, source.provider))?;
     more(out, &format!("{}; confidence {}, checked {}", facts.title, confidence(facts.confidence), facts.checked))?;
+    if source.role == Role::Observe {
+        more(out, "mode: observe; all of this is done and counted, and nothing is stored or sent")?;
+    }
     more(out, &format!("proof: {}", proof(source)))?;
     let secrets = secrets(source);
     if secrets > 1 {
@@ -315,6 +318,9 @@ fn destinations(config: &Config, destination: &Destination, out: &mut impl Write
     let (plan, owed) = (&destination.plan, &destination.journal);
     let host = plan.host.as_ref().map_or_else(String::new, |host| format!(" as {host}"));
     line(out, &plan.name, &format!("{}{host}", plan.url))?;
+    if !destination.is_live() {
+        more(out, "mode: observe; what it would be sent is counted, and nothing is sent or becomes owed to it")?;
+    }
     more(out, &format!("at most {} attempts at once, each within {}", plan.concurrency, show_time(plan.deadline)))?;
     let hand_over = match owed.hand_over {
         HandOver::Stored => "handed over once stored",

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::rehearsal::{self, Asked, End, Story, Told};
-use crate::config::{Ack, Config, NONE, Route, Source, show_size, show_time};
+use crate::config::{Ack, Config, Destination, NONE, Route, Source, show_size, show_time};
 use crate::event::Dedup;
 use crate::route::Tenant;
 
@@ -235,6 +235,9 @@ pub(super) fn text(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
     match story.source {
         Some(source) => {
             line(out, "source", &format!("{}, {} ({})", source.name, source.path, source.provider))?;
+            if story.is_observed() {
+                more(out, "it only observes: nothing of this is stored or sent, what would be is counted")?;
+            }
             line(out, "limits", &limits(source, asked))?;
         }
         None => line(out, "source", "none has this host and path")?,
@@ -299,7 +302,8 @@ fn said(config: &Config, source: &Source, told: &Told<'_>, out: &mut impl Write)
         None => line(out, "destinations", "none: it is stored, and owed to nobody"),
         Some(_) => told.to.iter().enumerate().try_for_each(|(at, (to, url))| {
             let url = url.as_deref().unwrap_or("none: the event's path does not go with the destination's");
-            line(out, if at == 0 { "destinations" } else { "" }, &format!("{} at {url}", to.plan.name))
+            let observes = if to.is_live() { "" } else { "; it only observes, and is not sent it" };
+            line(out, if at == 0 { "destinations" } else { "" }, &format!("{} at {url}{observes}", to.plan.name))
         }),
     }
 }
@@ -362,6 +366,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
         End::Heard(told) => Some(told),
         End::Refused(_) | End::Challenged(_) => None,
     };
+    let heard_by = |(to, url): &(&Destination, Option<String>)| json!({ "destination": &*to.plan.name, "url": url, "observes": !to.is_live() });
     let route = |route: &Route| json!({ "route": &*route.label, "line": route.line });
     let event = told.map(|told| {
         json!({
@@ -376,7 +381,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
             "line": told.route.map(|route| route.line),
             "passed": told.passed.iter().map(|passed| route(passed)).collect::<Vec<_>>(),
             "discard": told.route.is_some_and(|route| route.to.is_none()),
-            "to": told.to.iter().map(|(to, url)| json!({ "destination": &*to.plan.name, "url": url })).collect::<Vec<Value>>(),
+            "to": told.to.iter().map(heard_by).collect::<Vec<Value>>(),
         })
     });
     let told = json!({
@@ -384,6 +389,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
         "configuration": config.path.display().to_string(),
         "listener": &*story.listener.name,
         "source": story.source.map(|source| &*source.name),
+        "observed": story.is_observed(),
         "proof": if asked.proven_at.is_some() { "asked" } else { "skipped" },
         "status": story.status(),
         "refused": match &story.end { End::Refused(rejection) => Some(rejection.word()), _ => None },

@@ -20,6 +20,7 @@ use super::provider::Facts;
 use super::raw;
 use super::said::{At, Said, Word};
 use super::{names, show_time};
+use crate::snapshot::Role;
 
 /// When a source's provider hears its success, and in whose words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,9 +160,23 @@ pub(crate) fn check(building: &mut Building<'_>, file: &raw::File, house: &House
         }
         // The places that routes hold are those of a house in which everything could be built.
         if building.problems.count() == 0 {
+            unsent(building, name.get_ref(), destination, house);
             reached(building, name.get_ref(), destination, house);
             settled(building, &delivered.value, destination, house);
         }
+    }
+}
+
+/// Who only observes cannot answer; a source that only observes itself waits for nobody.
+fn unsent(building: &mut Building<'_>, source: &str, destination: &Said<String>, house: &House<'_>) {
+    let to = house.destinations.iter().map(|placed| &placed.destination).find(|to| *to.plan.name == *destination.value);
+    let is_live = house.sources.iter().any(|known| *known.name == *source && known.role == Role::Live);
+    if is_live && to.is_some_and(|to| !to.is_live()) {
+        let title =
+            format!("destination `{}` only observes, and cannot answer for source `{source}`", destination.value);
+        building
+            .problem(&destination.span, title)
+            .help("name another destination, have the source observe, too, or make this destination live");
     }
 }
 

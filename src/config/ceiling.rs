@@ -14,6 +14,7 @@ use crate::dedup::Window;
 use crate::ingress;
 use crate::journal::cost;
 use crate::listen::Limits;
+use crate::snapshot::Aside;
 use crate::tenant::{Table, Unknown};
 
 /// The program itself and its threads: what an idle process takes.
@@ -113,6 +114,7 @@ pub fn memory(config: &Config) -> Vec<Term> {
         sum.add("address lists", how, ranges.saturating_mul(RANGE));
     }
     tenants(config, &mut sum);
+    observed(config, &mut sum);
     answers(config, &mut sum);
     for destination in &config.destinations {
         destination_terms(config, destination, record, &mut sum);
@@ -151,6 +153,31 @@ fn tenants(config: &Config, sum: &mut Sum) {
         let how = format!("{most} buckets of {}", super::show_size(each));
         sum.add("unknown tenants", how, most.saturating_mul(each));
     }
+}
+
+/// What is observed is held against nobody who is live: keys, refusals and buckets are kept once more.
+fn observed(config: &Config, sum: &mut Sum) {
+    if !config.observes() {
+        return;
+    }
+    let (events, each) = (observed_events(config), Window::ENTRY_BYTES as u64);
+    let addresses = config.admission.addresses_max as u64;
+    let window = (events + 64).saturating_mul(each);
+    let refusals = (addresses + 8).saturating_mul(admission::ADDRESS);
+    let how = format!("{events} events of {}, and refusals of {addresses} addresses", super::show_size(each));
+    sum.add("observed", how, window.saturating_add(refusals));
+    let mut own = Sum::default();
+    tenants(config, &mut own);
+    let bytes = total(&own.0);
+    if bytes > 0 {
+        sum.add("observed tenants", "the same as tenants, once more".into(), bytes);
+    }
+}
+
+/// How many events are remembered of what is observed.
+#[must_use]
+pub fn observed_events(config: &Config) -> u64 {
+    u64::from(config.store.options.dedup_entries).min(Aside::EVENTS_MAX as u64)
 }
 
 /// What callers take who wait for a destination's answer, and whoever reads one for them.
@@ -255,5 +282,5 @@ pub fn outage(config: &Config, load: Load) -> Vec<Outage> {
         }
         Outage { destination: plan.name.to_string(), holds: holds.0, bound: holds.1 }
     };
-    config.destinations.iter().map(one).collect()
+    config.destinations.iter().filter(|destination| destination.is_live()).map(one).collect()
 }

@@ -10,7 +10,7 @@ use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
 use crate::journal::HandOver;
-use crate::snapshot::HopHeader;
+use crate::snapshot::{HopHeader, Role};
 use crate::tenant::Mode;
 use crate::verify::Format;
 
@@ -51,6 +51,13 @@ impl Word for Format {
     const FORM: &'static str = "`empty`, `text`, `json` or `xml`";
     fn read(text: &str) -> Result<Self, String> {
         choose(text, &[("empty", Self::Empty), ("text", Self::Text), ("json", Self::Json), ("xml", Self::Xml)])
+    }
+}
+
+impl Word for Role {
+    const FORM: &'static str = "`live` or `observe`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[("live", Self::Live), ("observe", Self::Observe)])
     }
 }
 

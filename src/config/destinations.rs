@@ -12,6 +12,7 @@ use http::Uri;
 use crate::deliver::{self, Plan, PlanError, Roots, TrustError, WeaveError};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
+use crate::snapshot::Role;
 
 use super::build::Building;
 use super::problem::Span;
@@ -34,6 +35,16 @@ pub struct Destination {
     pub built: Arc<deliver::Destination>,
     /// What the journal keeps for it.
     pub journal: DestinationPlan,
+    /// Whether anything is sent to it.
+    pub role: Role,
+}
+
+impl Destination {
+    /// Whether anything is sent to it, or becomes owed to it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.role == Role::Live
+    }
 }
 
 /// A built destination and where it stands in the text.
@@ -110,6 +121,11 @@ fn one(
         ..default
     };
     exposed(building, raw, url);
+    if let Some(said) = raw.mode.as_ref().filter(|said| said.value == Role::Observe) {
+        building
+            .danger(&said.span, format!("destination `{}` only observes: nothing is sent to it", name.get_ref()))
+            .note("nothing becomes owed to it either; what it was owed before waits until it is live");
+    }
     // Where `tls` could not be read, public roots stand in, and what is wrong with those is not the operator's affair.
     let stands_in = building.problems.count() > problems;
     let built = match deliver::Destination::build(plan.clone(), &mut given.roots) {
@@ -122,7 +138,8 @@ fn one(
         }
     };
     let hand_over = raw.hand_over.as_ref().map(|said| said.span.clone());
-    let destination = Destination { plan, built, journal };
+    let role = raw.mode.as_ref().map_or_else(Role::default, |said| said.value);
+    let destination = Destination { plan, built, journal, role };
     Some(Placed { destination, url: url.span.clone(), hand_over })
 }
 

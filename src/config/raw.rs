@@ -19,7 +19,7 @@ use super::said::{
 };
 use super::units::Rate;
 use crate::journal::HandOver;
-use crate::snapshot::HopHeader;
+use crate::snapshot::{HopHeader, Role};
 use crate::tenant::Mode;
 use crate::verify::Format;
 
@@ -204,6 +204,7 @@ pub(crate) struct Source {
     pub(crate) proof: Option<At<Proof>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) ack: Option<At<AckSaid>>,
+    pub(crate) mode: Option<Said<Role>>,
     pub(crate) success: Option<At<Answer>>,
     pub(crate) reject: Option<At<Answer>>,
     pub(crate) late: Option<At<Answer>>,
@@ -251,6 +252,7 @@ pub(crate) struct SourceLimits {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Destination {
     pub(crate) url: Option<Said<String>>,
+    pub(crate) mode: Option<Said<Role>>,
     pub(crate) host: Option<Said<String>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) proxy: Option<At<TextOr<Proxy>>>,
@@ -402,5 +404,6 @@ pub(crate) struct TestExpect {
     pub(crate) route: Option<At<Label>>,
     pub(crate) to: Option<At<Vec<Said<String>>>>,
     pub(crate) discard: Option<At<bool>>,
+    pub(crate) observed: Option<At<bool>>,
     pub(crate) status: Option<At<u32>>,
 }

@@ -24,7 +24,7 @@ use crate::event::{Dedup, EventId, Glimpse, Head, SourceFacts};
 use crate::ingress::Rejection;
 use crate::route::{Facts, Table, Tenant};
 use crate::select;
-use crate::snapshot::{Entry, Pattern, Router};
+use crate::snapshot::{Entry, Pattern, Role, Router};
 use crate::tenant;
 use crate::verify::{Challenge, Verdict, VerifyError};
 
@@ -84,7 +84,7 @@ pub struct Told<'c> {
     pub passed: Vec<&'c Route>,
     /// The route that decides; `None` where none matches.
     pub route: Option<&'c Route>,
-    /// Who hears it, and at which URL; `None` for one whose URL does not go with the event's path.
+    /// Who hears it, or would if they did not only observe, and at which URL; `None` for one whose URL does not go with the event's path.
     pub to: Vec<(&'c Destination, Option<String>)>,
 }
 
@@ -97,6 +97,12 @@ impl Told<'_> {
 }
 
 impl Story<'_> {
+    /// Whether it is for a source that only observes: nothing of it is stored or sent.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.source.is_some_and(|source| source.role == Role::Observe)
+    }
+
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> u16 {

@@ -62,6 +62,8 @@ pub fn source_id(place: usize) -> SourceId {
 pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) span: Span,
+    /// Whether it only observes.
+    pub(crate) observes: bool,
 }
 
 /// What the names in routes mean.
@@ -92,6 +94,7 @@ pub(crate) fn build(building: &mut Building<'_>, file: &raw::File, house: &House
         if building.problems.count() == problems && whole {
             possible(building, said, &route, &scope.from);
             reached(building, &said.span, &route, &built, &spans);
+            unheard(building, said.value.to.as_ref(), &route, house);
             built.push(route);
             spans.push(said.span.clone());
         } else {
@@ -105,6 +108,7 @@ pub(crate) fn build(building: &mut Building<'_>, file: &raw::File, house: &House
         let route = Route { label: DEFAULT.into(), line, from, when: None, mixed: false, to };
         if building.problems.count() == problems {
             reached(building, &said.span, &route, &built, &spans);
+            unheard(building, said.value.to.as_ref(), &route, house);
         }
         built.push(route);
     }
@@ -243,6 +247,22 @@ fn reached(building: &mut Building<'_>, span: &Span, route: &Route, earlier: &[R
             .problem(span, "no event reaches this route")
             .also(spans[first].clone(), "everything it would take is taken here")
             .note("the first route that matches an event decides");
+    }
+}
+
+/// Names a route of which nobody hears, because all its destinations only observe.
+fn unheard(building: &mut Building<'_>, said: Option<&At<Vec<Said<String>>>>, route: &Route, house: &House<'_>) {
+    let (Some(said), Some(to)) = (said, &route.to) else { return };
+    let observes = |known: &[Known], place: &usize| known.get(*place).is_some_and(|known| known.observes);
+    let nobody = !to.is_empty() && to.iter().all(|place| observes(house.destinations, place));
+    // What only observes itself is named as that.
+    if nobody && !route.from.iter().all(|place| observes(house.sources, place)) {
+        building
+            .danger(
+                &said.span,
+                format!("nobody hears what takes route `{}`: its destinations only observe", route.label),
+            )
+            .note("such events are acknowledged and stored, and owed to nobody");
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::admission::Rules;
 use crate::event::Dedup;
-use crate::snapshot::{BodyLimits, Entry, Pattern, Router};
+use crate::snapshot::{BodyLimits, Entry, Pattern, Role, Router};
 
 use super::ack::{self, Ack};
 use super::addresses::{self, Addresses};
@@ -52,6 +52,8 @@ pub struct Source {
     pub addresses: Option<Addresses>,
     /// When the provider is answered.
     pub ack: Ack,
+    /// Whether what it says takes effect.
+    pub role: Role,
     /// Whether repeats are recognised.
     pub dedup: Dedup,
     /// Silence for longer than this is an alarm; `None` where nothing is expected.
@@ -96,6 +98,7 @@ pub(crate) fn build(
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
         let proof = proof.map(|(built, shown)| (answers::over(building, raw, built), shown));
+        loud(building, name, raw);
         ack::loud(building, name.get_ref(), raw.ack.as_ref());
         let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
@@ -121,6 +124,7 @@ pub(crate) fn build(
             addresses,
             body,
             ack,
+            role: raw.mode.as_ref().map_or_else(Role::default, |said| said.value),
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },
             tenancy,
@@ -340,6 +344,18 @@ fn unreached<'a>(
                 .note("only this machine reaches that listener, and its address is not on the list")
                 .help("if something on this machine forwards to it, name it: trusted-hops = [\"127.0.0.1\"]");
         }
+    }
+}
+
+/// Names a source that has no effect.
+fn loud(building: &mut Building<'_>, name: &toml::Spanned<String>, raw: &raw::Source) {
+    if let Some(said) = raw.mode.as_ref().filter(|said| said.value == Role::Observe) {
+        building
+            .danger(
+                &said.span,
+                format!("source `{}` only observes: nothing that it says is stored or sent", name.get_ref()),
+            )
+            .note("whoever calls it hears the same success as if it were; send it copies, as nginx does with `mirror`");
     }
 }
 

@@ -26,8 +26,7 @@ pub(crate) const TEXT_MAX: u64 = 4 << 20;
 const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
-    ("source.*", &["mode", "split", "tenant"]),
-    ("destination.*", &["mode"]),
+    ("source.*", &["split", "tenant"]),
     ("journal", &["engine"]),
 ];
 

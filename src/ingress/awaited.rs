@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::few::Few;
 use super::record::Owed;
-use super::reply::{Accepted, Held};
+use super::reply::{Accepted, Held, Observed};
 use crate::callers::{AWAITED, Callers, Seat, Told, Why};
 use crate::clock::{Clock, Timestamp};
 use crate::dedup::Earlier;
@@ -84,7 +84,7 @@ impl Awaited {
 pub(super) async fn repeat(seat: Option<Box<Seat>>, earlier: Earlier, source: &Source, began: Instant) -> Accepted {
     match (seat, &source.ack) {
         (Some(seat), Ack::Delivered(passing)) => Box::pin(wait(seat, Held::Before(earlier), passing, began)).await,
-        _ => Accepted::Before(earlier),
+        _ => Accepted::before(earlier, Observed::by(source)),
     }
 }
 

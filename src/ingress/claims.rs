@@ -49,6 +49,8 @@ pub(super) async fn claim(
     events: Events,
     now: Timestamp,
 ) -> Result<Heard, Rejection> {
+    // What is only observed never answers for what is live, nor the other way round.
+    let window = source.aside.as_ref().map_or(window, |aside| &aside.window);
     for _ in 0..TRIES {
         let flight = match hear(window, source, &events, now) {
             Ok(known) => return Ok(sort(source, events, known)),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::charges::Due;
 use super::claims::Fresh;
 use super::few::Few;
-use super::reply::Discard;
+use super::reply::{Discard, Observed};
 use crate::admission::Permit;
 use crate::clock::Timestamp;
 use crate::dedup::Claim;
@@ -59,28 +59,59 @@ pub(super) enum Routed<'s> {
     To(Few<Owed<'s>>),
     /// None of them is, by an explicit rule.
     Discarded(Discard),
+    /// None of them is, because their source only observes.
+    Observed(Observed),
 }
 
-/// Asks for every event who must hear it, and counts the rule that says so. What is discarded frees its key.
-pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>) -> Routed<'s> {
+/// Asks for every event who must hear it, and counts the rule that says so, and those who would hear it if they did not
+/// only observe. What is discarded frees its key; the way of what is observed ends here.
+pub(super) fn route<'s>(source: &Source, due: Few<Due<'s>>, accepted: Timestamp) -> Routed<'s> {
+    let observed = Observed::by(source);
     let mut owed = Few::default();
     let mut discarded = None;
     for due in due {
         let resolved = source.table.resolve(&Facts::of(&due.fresh.event, due.tenant));
         source.routed.count(resolved.rule());
         let targets = match resolved {
-            Resolved::To { targets, .. } => due.targets(targets),
+            Resolved::To { targets: audience, .. } => {
+                source.would.send(&audience.would);
+                due.targets(&audience.targets)
+            }
             Resolved::Nowhere => Arc::default(),
             discard @ Resolved::Discard { .. } => {
                 discarded = Discard::of(&discard);
                 continue;
             }
         };
+        if observed.is_some() {
+            observe(source, due.fresh, accepted);
+            continue;
+        }
         owed.push(Owed { due, targets });
     }
-    match discarded {
-        Some(discard) if owed.len() == 0 => Routed::Discarded(discard),
-        _ => Routed::To(owed),
+    match (observed, discarded) {
+        (Some(observed), _) => Routed::Observed(observed),
+        (None, Some(discard)) if owed.len() == 0 => Routed::Discarded(discard),
+        (None, _) => Routed::To(owed),
+    }
+}
+
+/// Of an event that is only observed its key is kept, and nothing else.
+fn observe(source: &Source, Fresh { event, claim }: Fresh, accepted: Timestamp) {
+    note(source, &event, accepted);
+    if let Some(claim) = claim {
+        // No sequence: it is in no store.
+        claim.settle(accepted, 0);
+    }
+}
+
+/// Counts what is to be known of a new event of which something becomes.
+fn note(source: &Source, event: &Event, accepted: Timestamp) {
+    if !event.readable {
+        source.metrics.unreadable.inc();
+    }
+    if let Some(then) = event.time {
+        source.metrics.freshness.event(accepted, then);
     }
 }
 
@@ -108,13 +139,8 @@ impl Frame<'_> {
     fn record(&self, part: usize, owed: Owed<'_>, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted, flags } = self;
         let Owed { due: Due { fresh: Fresh { event, claim }, tenant: _, whom, not_before: _ }, targets } = owed;
-        let Event { id, key, digest, kind, order, time, tenants: _, body, marks: _, readable } = event;
-        if !readable {
-            source.metrics.unreadable.inc();
-        }
-        if let Some(then) = time {
-            source.metrics.freshness.event(*accepted, then);
-        }
+        note(source, &event, *accepted);
+        let Event { id, key, digest, kind, order, time: _, tenants: _, body, marks: _, readable: _ } = event;
         Record {
             event_id: *id.as_bytes(),
             request_id: *request_id,

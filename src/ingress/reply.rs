@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::body::Fault;
@@ -41,6 +41,8 @@ pub enum Accepted {
     Challenged(Challenge),
     /// A rule says that nothing of it is to be stored.
     Discarded(Discard),
+    /// Its source only observes: what would have become of it was counted.
+    Observed(Observed),
 }
 
 /// Proof that the journal has a request's events.
@@ -60,6 +62,14 @@ impl Accepted {
             (Held::Before(earlier), _) => Self::Before(earlier),
         }
     }
+
+    /// It was heard before; where that was only observed, it was not stored before either.
+    pub(super) const fn before(earlier: Earlier, observed: Option<Observed>) -> Self {
+        match observed {
+            None => Self::Before(earlier),
+            Some(observed) => Self::Observed(observed),
+        }
+    }
 }
 
 /// Proof that an explicit rule says that nothing is to be stored.
@@ -71,6 +81,20 @@ impl Discard {
         match resolved {
             Resolved::Discard { .. } => Some(Self(())),
             Resolved::To { .. } | Resolved::Nowhere => None,
+        }
+    }
+}
+
+/// Proof that the source of a request was told to observe, so that nothing of it is stored or sent. It is no proof that
+/// anything is: only that the operator wants this source's callers answered as if it were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed(());
+
+impl Observed {
+    pub(super) const fn by(source: &Source) -> Option<Self> {
+        match source.aside {
+            Some(_) => Some(Self(())),
+            None => None,
         }
     }
 }
@@ -239,7 +263,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 31] = [
+const OWN: [&str; 32] = [
     "stored",
     "queued",
     "repeat",
@@ -271,6 +295,7 @@ const OWN: [&str; 31] = [
     "over_rate",
     "passed",
     "late",
+    "observed",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -287,6 +312,23 @@ const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
 /// label, whether the source's rules or its provider's definition refuse it.
 pub const OUTCOMES: &[&str] = &ALL;
 
+/// The refusals among [`OUTCOMES`], each at its place; `None` at those of success.
+pub const REFUSALS: &[Option<&str>] = &{
+    let mut refusals = [None; ALL.len()];
+    let mut at = 0;
+    while at < ALL.len() {
+        let success = at < 5 || at == PASSED || at == LATE || at == OBSERVED;
+        refusals[at] = if success { None } else { Some(ALL[at]) };
+        at += 1;
+    }
+    refusals
+};
+
+/// The places of the successes that stand behind the refusals.
+const PASSED: usize = 29;
+const LATE: usize = 30;
+const OBSERVED: usize = 31;
+
 /// The place of an outcome in [`OUTCOMES`].
 pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
     match outcome {
@@ -295,11 +337,15 @@ pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
         Ok(Accepted::Before(_)) => 2,
         Ok(Accepted::Challenged(_)) => 3,
         Ok(Accepted::Discarded(_)) => 4,
-        Ok(Accepted::Answered(..)) => 29,
-        Ok(Accepted::Late(_)) => 30,
+        Ok(Accepted::Answered(..)) => PASSED,
+        Ok(Accepted::Late(_)) => LATE,
+        Ok(Accepted::Observed(_)) => OBSERVED,
         Err(rejection) => rejection.place(),
     }
 }
+
+/// Marks the answer to what was only observed.
+const NOT_STORED: HeaderName = HeaderName::from_static("x-porteiro-observed");
 
 /// The answer to a request. There is a source unless none was found.
 pub(super) fn of(outcome: Result<Accepted, Rejection>, source: Option<&Source>) -> Response<Full<Bytes>> {
@@ -324,6 +370,13 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
             return source.map_or_else(plain, of);
         }
         Accepted::Answered(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }), answer) => return passed(answer),
+        // Alike, so that a twin of the real thing can be tried; and marked, so that nobody takes it for that.
+        Accepted::Observed(Observed(())) => {
+            let plain = || Response::new(Full::default());
+            let mut response = source.map_or_else(plain, |source| fixed(&source.replies.success));
+            response.headers_mut().insert(NOT_STORED, HeaderValue::from_static("not-stored"));
+            return response;
+        }
         Accepted::Challenged(challenge) => challenge,
     };
     let content_type = challenge.content_type().map(HeaderValue::from_static);

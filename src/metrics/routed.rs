@@ -37,8 +37,18 @@ impl Metrics {
     /// their order, each with whether it discards.
     #[must_use]
     pub fn routed(&self, source: &str, routes: &[(&str, bool)]) -> Routed {
+        self.routed_as(source, routes, ["owed", "discard", "none"])
+    }
+
+    /// The same of a source that only observes.
+    #[must_use]
+    pub fn routed_aside(&self, source: &str, routes: &[(&str, bool)]) -> Routed {
+        self.routed_as(source, routes, ["would_owe", "would_discard", "would_keep"])
+    }
+
+    fn routed_as(&self, source: &str, routes: &[(&str, bool)], [owed, discard, none]: [&str; 3]) -> Routed {
         let counter = |route, then| self.sources.routed.with_label_values(&[source, route, then]);
-        let own = routes.iter().map(|(route, discards)| counter(route, if *discards { "discard" } else { "owed" }));
-        Routed { routes: own.collect(), none: counter("none", "none") }
+        let own = routes.iter().map(|(route, discards)| counter(route, if *discards { discard } else { owed }));
+        Routed { routes: own.collect(), none: counter("none", none) }
     }
 }

@@ -36,6 +36,40 @@ fn a_word_is_counted_by_its_place_and_an_unknown_place_counts_nothing() {
 }
 
 #[test]
+fn what_would_be_is_counted_for_those_who_observe_and_for_nobody_else() {
+    let metrics = Metrics::new();
+    let words = [None, Some("unproven"), Some("over_rate")];
+    let would = metrics.would("trial", &words, [Some("crm"), None].into_iter());
+    let live = metrics.would("github", &[], [None, Some("next")].into_iter());
+    for _ in 0..2 {
+        // Places without a name, and beyond all, count nothing.
+        [0, 1, 3].into_iter().for_each(|place| would.refuse(place));
+        would.send(&[0, 1, 2]);
+        [0, 1].into_iter().for_each(|place| live.refuse(place));
+        live.send(&[0, 1]);
+    }
+    live.send(&[]);
+    let text = metrics.render();
+    let mut found: Vec<&str> = text.lines().filter(|line| line.starts_with("porteiro_would_")).collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            r#"porteiro_would_refuse_requests_total{reason="over_rate",source="trial"} 0"#,
+            r#"porteiro_would_refuse_requests_total{reason="unproven",source="trial"} 2"#,
+            r#"porteiro_would_send_events_total{destination="crm",source="trial"} 2"#,
+            r#"porteiro_would_send_events_total{destination="next",source="github"} 2"#,
+        ]
+    );
+    metrics.routed_aside("trial", &[("a", false), ("b", true)]).count(Some(1));
+    let text = metrics.render();
+    assert!(
+        text.contains(r#"porteiro_routed_events_total{route="b",source="trial",then="would_discard"} 1"#),
+        "{text}"
+    );
+}
+
+#[test]
 fn gauges_are_refreshed_before_each_scrape() {
     let metrics = Metrics::new();
     let house = metrics.house();

@@ -27,6 +27,9 @@ const BYTES_MAX: u64 = 1_400;
 
 /// Routes that ask for everything that can be asked, of which the last one matches.
 const ROUTES: &str = r#"
+[tenant.acme]
+keys = { whatsapp = ["nobody"] }
+
 [[route]]
 when = { any = [{ kind = { prefix = "account" } }, { header = "X-Absent", exists = true }] }
 to = ["one"]
@@ -43,7 +46,7 @@ when = { all = [
     { header = "User-Agent", glob = "facebook*" },
     { pointer = "/entry/*/changes/*/value/messages/*/type", equals = "text" },
     { pointer = "/entry/*/changes/*/value/metadata/phone_number_id", in = ["1", "660077008800"] },
-    { not = { tenant = "nobody" } },
+    { not = { tenant = "acme" } },
 ] }
 to = ["one", "two"]
 "#;

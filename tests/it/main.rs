@@ -20,6 +20,7 @@ mod drain;
 mod faces;
 mod fresh;
 mod isolation;
+mod observe;
 mod providers;
 mod reload;
 mod restart;

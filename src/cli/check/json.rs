@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::event::Dedup;
 use crate::journal::HandOver;
+use crate::snapshot::Role;
 
 /// Prints for machines what a configuration means.
 pub(in crate::cli) fn json(config: &Config, (load, tests): (Load, usize), out: &mut impl Write) -> io::Result<()> {
@@ -105,6 +106,13 @@ fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
+const fn mode(role: Role) -> &'static str {
+    match role {
+        Role::Live => "live",
+        Role::Observe => "observe",
+    }
+}
+
 fn json_listener(listener: &Listener) -> Value {
     json!({
         "name": &*listener.name,
@@ -134,6 +142,7 @@ fn json_source(config: &Config, source: &Source) -> Value {
         "secrets": secrets(source),
         "expect_every_seconds": source.expect_every.map(|every| every.as_secs_f64()),
         "recognises_repeats": source.dedup == Dedup::On && source.built.selectors.keyed(),
+        "mode": mode(source.role),
         "ack": match source.ack {
             Ack::Durable => "durable",
             Ack::Buffered => "buffered",
@@ -180,6 +189,7 @@ fn json_destination(destination: &Destination) -> Value {
         "name": &*plan.name,
         "url": &*plan.url,
         "host": plan.host.as_deref(),
+        "mode": mode(destination.role),
         "concurrency": plan.concurrency,
         "deadline_seconds": plan.deadline.as_secs_f64(),
         "essential": owed.essential,

@@ -123,6 +123,38 @@ fn people_read_what_was_built_what_it_costs_and_what_is_dangerous() {
 }
 
 #[test]
+fn who_only_observes_is_told_and_what_that_costs() {
+    let observing = TEXT
+        .replace("path = \"/github\"", "path = \"/github\"\nmode = \"observe\"")
+        .replace("backlog = { size = \"1GiB\" }", "mode = \"observe\"");
+    let text = printed(&observing);
+    for line in [
+        "mode: observe; all of this is done and counted, and nothing is stored or sent",
+        "mode: observe; what it would be sent is counted, and nothing is sent or becomes owed to it",
+        "observed: 65536 events of 84B, and refusals of 16384 addresses",
+        "danger: source `github` only observes: nothing that it says is stored or sent",
+        "danger: destination `other` only observes: nothing is sent to it",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+    assert_eq!(text.matches("mode: ").count(), 2, "{text}");
+    let outage = &text[text.find("Longest outage").unwrap()..];
+    assert!(outage.contains("  crm ") && !outage.contains("  other "), "it is owed nothing: {outage}");
+    let live = printed(TEXT);
+    assert!(!live.contains("observe"), "{live}");
+    let tenants = format!("{observing}\n[tenants]\nrate = \"1/s\"\n");
+    assert!(printed(&tenants).contains("observed tenants: the same as tenants, once more"));
+    let mut out = Vec::new();
+    json(&build(&observing).unwrap(), (LOAD, 0), &mut out).unwrap();
+    let told: Value = serde_json::from_slice(&out).unwrap();
+    let modes = |list: &str| told[list].as_array().unwrap().iter().map(|one| one["mode"].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (modes("sources"), modes("destinations")),
+        (vec!["observe".into(), "live".into()], vec!["live".into(), "observe".into()])
+    );
+}
+
+#[test]
 fn what_every_request_must_show_is_told_with_the_age_of_its_lists() {
     let shown = TEXT
         .replace("public-url", "trusted-hops = [\"10.0.0.7\"]\nforwarded-in = \"forwarded\"\npublic-url")

@@ -138,6 +138,25 @@ fn check(stage: &Stage, words: &[&str], lines: &[&str]) -> Value {
 }
 
 #[test]
+fn what_only_observes_is_told_apart() {
+    let stage = Stage::set();
+    let words = ["--source", "meta", "--body", &stage.write("two", b"{\"entry\":[{\"id\":\"1\"},{\"id\":\"2\"}]}")];
+    let told = check(&stage, &words, &["destinations   archive at https://archive.example.com/"]);
+    assert_eq!((&told["observed"], &told["event"]["to"][0]["observes"]), (&false.into(), &false.into()));
+    let text = TEXT
+        .replace("path = \"/meta\"", "path = \"/meta\"\nmode = \"observe\"")
+        .replace("archive.example.com/\"", "archive.example.com/\"\nmode = \"observe\"");
+    stage.write("porteiro.toml", text.as_bytes());
+    let lines = [
+        "it only observes: nothing of this is stored or sent",
+        "; it only observes, and is not sent it",
+        "answer         200",
+    ];
+    let told = check(&stage, &words, &lines);
+    assert_eq!((&told["observed"], &told["event"]["to"][0]["observes"]), (&true.into(), &true.into()));
+}
+
+#[test]
 fn an_event_is_led_to_its_destinations() {
     let stage = Stage::set();
     let body = stage.write("body.json", br#"{"ref":"refs/heads/main","repository":{"owner":{"login":"acme"}}}"#);

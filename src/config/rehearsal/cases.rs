@@ -49,6 +49,7 @@ struct Expect {
     route: Option<Said<String>>,
     to: Option<At<BTreeSet<String>>>,
     discard: Option<At<bool>>,
+    observed: Option<At<bool>>,
     status: Option<At<u32>>,
 }
 
@@ -232,11 +233,10 @@ fn expect(building: &mut Building<'_>, said: &At<raw::Test>, house: &House<'_>) 
         return None;
     };
     let problems = building.problems.count();
-    let raw::TestExpect { tenant, kind, route, to, discard, status } = expect;
-    if [tenant.is_some(), kind.is_some(), route.is_some(), to.is_some(), discard.is_some(), status.is_some()]
-        == [false; 6]
-    {
-        let help = "expect one of `tenant`, `kind`, `route`, `to`, `discard` and `status`";
+    let raw::TestExpect { tenant, kind, route, to, discard, observed, status } = expect;
+    let texts = [tenant.is_some(), kind.is_some(), route.is_some(), to.is_some()];
+    if texts == [false; 4] && [discard.is_some(), observed.is_some(), status.is_some()] == [false; 3] {
+        let help = "expect one of `tenant`, `kind`, `route`, `to`, `discard`, `observed` and `status`";
         building.says_nothing(span, "a test that expects nothing", help);
     }
     let labels: Vec<&str> = house.routes.iter().map(|route| &*route.label).chain([NONE]).collect();
@@ -255,7 +255,8 @@ fn expect(building: &mut Building<'_>, said: &At<raw::Test>, house: &House<'_>) 
     let (tenant, kind) = (tenant.clone(), kind.clone());
     let number = building.number(status.as_ref(), 200, 100..=599);
     let status = status.as_ref().map(|said| At { value: number, span: said.span.clone() });
-    let expect = Expect { tenant, kind, route, to, discard: discard.clone(), status };
+    let (discard, observed) = (discard.clone(), observed.clone());
+    let expect = Expect { tenant, kind, route, to, discard, observed, status };
     (building.problems.count() == problems).then_some(expect)
 }
 
@@ -285,7 +286,7 @@ impl Case {
     }
 
     fn compare(&self, story: &Story<'_>, problems: &mut Problems) {
-        let Expect { tenant, kind, route, to, discard, status } = &self.expect;
+        let Expect { tenant, kind, route, to, discard, observed, status } = &self.expect;
         if let Some(said) = status.as_ref().filter(|said| said.value != u32::from(story.status())) {
             self.fails(problems, &said.span, &format!("status {}", said.value), why(story));
         }
@@ -293,8 +294,8 @@ impl Case {
             End::Heard(told) => told,
             End::Refused(_) | End::Challenged(_) => {
                 let spans = [tenant, kind, route].map(|said| said.as_ref().map(|said| &said.span));
-                let spans =
-                    spans.into_iter().chain([to.as_ref().map(|to| &to.span), discard.as_ref().map(|d| &d.span)]);
+                let flags = [discard, observed].map(|said| said.as_ref().map(|said| &said.span));
+                let spans = spans.into_iter().chain([to.as_ref().map(|to| &to.span)]).chain(flags);
                 if let Some(span) = spans.flatten().next() {
                     self.fails(problems, span, "an event", why(story));
                 }
@@ -320,8 +321,16 @@ impl Case {
         }
         let discarded = told.route.is_some_and(|route| route.to.is_none());
         if let Some(said) = discard.as_ref().filter(|said| said.value != discarded) {
-            let label = if discarded { "it is discarded" } else { "it is stored" };
+            let label = match (discarded, story.is_observed()) {
+                (true, _) => "it is discarded",
+                (false, true) => "it is not discarded; its source only observes",
+                (false, false) => "it is stored",
+            };
             self.fails(problems, &said.span, &format!("discard = {}", said.value), label.to_owned());
+        }
+        if let Some(said) = observed.as_ref().filter(|said| said.value != story.is_observed()) {
+            let label = if said.value { "its source is live" } else { "its source only observes" };
+            self.fails(problems, &said.span, &format!("observed = {}", said.value), label.to_owned());
         }
     }
 

@@ -19,13 +19,13 @@ use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
 use crate::journal::{
     Delivery, DestinationPlan, HandOver, Journal, Lane, Memory, Options, Step, Storage, Taken, Target, Writer,
 };
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Would};
 use crate::route::{Rule, SourceId, Table, Then};
 use crate::secret::Secret;
 use crate::select::{Place, Selector, Take};
 use crate::snapshot::{
-    Ack, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Passing, Pattern, Replies, Reply, Router, Shared,
-    Snapshot, Source, Tenants,
+    Ack, Audience, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Passing, Pattern, Replies, Reply, Router,
+    Shared, Snapshot, Source, Tenants,
 };
 use crate::tenant::{self, Beyond, Configured, Limits, Manner, Mode, Quota, Spec};
 use crate::verify::{
@@ -247,6 +247,7 @@ fn tenants() -> Spec {
 
 fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
     let targets: Arc<[Target]> = [Target { destination: there, not_before: Timestamp::ZERO }].into();
+    let audience = Audience { targets, would: Arc::default() };
     let table = tenant::Table::build(&tenants(), None, START);
     let counted: Arc<[_]> = table.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let entries: Vec<_> = SOURCES
@@ -256,7 +257,7 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
             let then = match *name {
                 "discarding" | "dropping" => Some(Then::Discard),
                 "nowhere" => None,
-                _ => Some(Then::To(Arc::clone(&targets))),
+                _ => Some(Then::To(audience.clone())),
             };
             let rules: Vec<_> = then.into_iter().map(|then| Rule::always(vec![id], then)).collect();
             let mut source = plain(id, name, Table::build(id, name, &rules).unwrap(), metrics);
@@ -284,11 +285,11 @@ fn snapshot(journal: &Journal, metrics: &Metrics, there: u32) -> Snapshot {
         }),
         router: Router::build(&entries).unwrap(),
     };
-    Snapshot { generation: 1, listeners: vec![listener], tenants: table }
+    Snapshot { generation: 1, listeners: vec![listener], tenants: table, aside: None }
 }
 
 /// A source with an id in a header, a signature in another, and a handshake.
-fn plain(id: SourceId, name: &str, table: Table<Arc<[Target]>>, metrics: &Metrics) -> Source {
+fn plain(id: SourceId, name: &str, table: Table<Audience>, metrics: &Metrics) -> Source {
     let at = |text: &str| Place::parse(text).unwrap().into();
     let challenge = verify::Rule {
         methods: vec![Method::GET],
@@ -322,6 +323,8 @@ fn plain(id: SourceId, name: &str, table: Table<Arc<[Target]>>, metrics: &Metric
         dedup: Dedup::On,
         routed: metrics.routed(name, &vec![("1", name == "discarding"); table.origins().count()]),
         tenants: Tenants::default(),
+        would: Would::default(),
+        aside: None,
         table,
         replies: Replies::default(),
         ack: Ack::Durable,

@@ -56,11 +56,15 @@ to = ["crm"]
 "#;
 
 fn config(tests: &str) -> Result<Config, Report> {
+    config_of(&format!("{TEXT}{tests}"))
+}
+
+fn config_of(text: &str) -> Result<Config, Report> {
     let environment = |_: &str| Some("open-sesame-open-sesame".into());
     let directory = tempfile::tempdir().unwrap();
     let asked = Asked::default();
     let outside = Outside { base: directory.path(), environment: Environment::new(&environment), asked: &asked };
-    of_text(Path::new("porteiro.toml"), &format!("{TEXT}{tests}"), outside)
+    of_text(Path::new("porteiro.toml"), text, outside)
 }
 
 const PUSH: &str = "{ source = \"github\", headers = { X-GitHub-Event = \"push\" } }";
@@ -149,6 +153,27 @@ fn every_failure_of_every_test_is_told() {
     assert_eq!(report.problems().len(), 4, "{report}");
     assert!(report.problems()[0].title().contains("`in line 47`"), "{report}");
     assert!(!report.to_string().contains("open-sesame"), "{report}");
+}
+
+#[test]
+fn what_only_observes_is_tried_like_the_rest_and_told_apart() {
+    let text = TEXT.replace("path = \"/meta\"", "path = \"/meta\"\nmode = \"observe\"");
+    let text =
+        text.replace("url = \"http://127.0.0.1:9002/hooks\"", "url = \"http://127.0.0.1:9002/\"\nmode = \"observe\"");
+    for (request, expect, told) in [
+        // Where it would go is so whether or not it goes there now.
+        (ONE, r#"{ observed = true, tenant = "first", to = ["crm"], discard = false, status = 200 }"#, None),
+        (PUSH, r#"{ observed = false, to = ["crm", "archive"] }"#, None),
+        (NOWHERE, "{ observed = false, status = 404 }", Some("it is answered 404: no source has this host and path")),
+        (ONE, "{ observed = false }", Some("its source only observes")),
+        (PUSH, "{ observed = true }", Some("its source is live")),
+        (ONE, "{ discard = true }", Some("it is not discarded; its source only observes")),
+    ] {
+        let text = format!("{text}[[test]]\nrequest = {request}\nexpect = {expect}\n");
+        let failed = config_of(&text).unwrap_or_else(|report| panic!("{report}")).try_tests().err();
+        let marked = failed.as_ref().map(|report| report.problems()[0].marked());
+        assert_eq!(marked, told, "{request} {expect}");
+    }
 }
 
 #[test]
