@@ -68,6 +68,7 @@ const LISTEN: &[Key<Listener>] = &[
 /// Keys of a source.
 const SOURCE: &[Key<Source>] = &[
     ("ack", |_| word("durable")),
+    ("mode", |_| word("live")),
     ("dedup", |_| Some(true.into())),
     ("over", |source| mode(source.tenancy.manner.mode)),
     ("limits.body", |source| bytes(source.rules.body_max)),
@@ -78,6 +79,7 @@ const SOURCE: &[Key<Source>] = &[
 
 /// Keys of a destination.
 const DESTINATION: &[Key<Destination>] = &[
+    ("mode", |_| word("live")),
     ("deadline", |destination| time(destination.plan.deadline)),
     ("connect", |destination| time(destination.plan.connect)),
     ("concurrency", |destination| number(destination.plan.concurrency.into())),

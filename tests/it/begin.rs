@@ -220,3 +220,28 @@ fn an_unknown_provider_gets_the_names_of_all_and_nothing_is_written_twice() {
     assert!(code == 1 && text.contains("nothing was written"), "{text}");
     assert_eq!(begun.secrets(), [token]);
 }
+
+#[test]
+fn what_only_observes_is_told_as_that_and_gets_nothing() {
+    let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
+    let begun = Begun::new("github", &[&one.url(), &two.url()]);
+    let text = fs::read_to_string(begun.configuration()).unwrap();
+    let observing = text.replace("# mode = \"observe\"", "mode = \"observe\"");
+    assert_ne!(observing, text, "init does not offer to observe");
+    fs::write(begun.configuration(), &observing).unwrap();
+    let house = begun.serve();
+    let (code, told) = begun.send(&house, &[]);
+    assert!(code == 0 && told.contains("the source only observes"), "{told}");
+    assert!(begun.send(&house, &["--forged"]).0 == 1);
+    drop(house);
+    let aside = format!("url = \"{}\"", two.url());
+    fs::write(begun.configuration(), text.replace(&aside, &format!("{aside}\nmode = \"observe\""))).unwrap();
+    let house = begun.serve();
+    let (code, told) = begun.send(&house, &[]);
+    assert!(code == 0 && told.contains("127-0-0-1-2 would be sent it, and only observes"), "{told}");
+    eventually("the delivery", || one.count() == 1);
+    house.metrics().no_panics();
+    let (status, log) = house.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!((one.count(), two.count()), (1, 0));
+}

@@ -184,6 +184,7 @@ fn text(arguments: &Init, provider: &Provider, path: &str, section: &str) -> Str
     );
     text.push_str(&format!(
         "\n[source.{name}]\non = [\"public\"]\n# The path that {title} calls.\npath = \"{path}\"\nprovider = \"{name}\"\n{section}\
+         # To try it beside what is in use: all is done and counted, and nothing stored or sent.\n# mode = \"observe\"\n\
          # Silence for longer than this is an alarm.\n# expect-every = \"15m\"\n"
     ));
     for (name, url) in names.iter().zip(&arguments.to) {

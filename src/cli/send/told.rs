@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::line::{Answer, Place};
 use super::shown::Mask;
-use crate::config::rehearsal::{Asked, End, rehearse};
-use crate::config::{Config, Source};
+use crate::config::rehearsal::{Asked, End, Story, rehearse};
+use crate::config::{Config, Destination, Source};
 
 /// How much of an answer's body is printed.
 const BODY_SHOWN: usize = 4 << 10;
@@ -62,14 +62,21 @@ impl<'a> Told<'a> {
 
     /// What became of it, and where to look.
     fn next(&self, asked: &Asked, out: &mut impl Write) -> io::Result<()> {
-        if let Some(End::Heard(told)) = rehearse(self.config, asked).map(|story| story.end) {
-            let names: Vec<&str> = told.to.iter().map(|(to, _)| &*to.plan.name).collect();
-            match (told.route, names.as_slice()) {
-                (Some(route), [..]) if route.to.is_none() => writeln!(out, "  discarded by route {}", route.label)?,
-                (Some(route), [..]) if !names.is_empty() => {
-                    writeln!(out, "  by route {} it goes to {}", route.label, names.join(", "))?;
+        let story = rehearse(self.config, asked);
+        if story.as_ref().is_some_and(Story::is_observed) {
+            writeln!(out, "  the source only observes: nothing is stored or sent, and what would be is counted")?;
+        } else if let Some(End::Heard(told)) = story.map(|story| story.end) {
+            let (live, aside): (Vec<_>, Vec<_>) = told.to.iter().map(|(to, _)| *to).partition(|to| to.is_live());
+            let list = |all: &[&Destination]| all.iter().map(|to| &*to.plan.name).collect::<Vec<_>>().join(", ");
+            match told.route {
+                Some(route) if route.to.is_none() => writeln!(out, "  discarded by route {}", route.label)?,
+                Some(route) if !live.is_empty() => {
+                    writeln!(out, "  by route {} it goes to {}", route.label, list(&live))?
                 }
-                _ => writeln!(out, "  no route takes it: it is stored, and owed to nobody")?,
+                _ => writeln!(out, "  no route takes it anywhere: it is stored, and owed to nobody")?,
+            }
+            if !aside.is_empty() {
+                writeln!(out, "  {} would be sent it, and only observes", list(&aside))?;
             }
         }
         if let (Some(metrics), true) = (self.config.metrics.filter(|address| address.port() != 0), self.own) {
