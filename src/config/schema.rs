@@ -107,6 +107,7 @@ impl Walk {
             match ask(&self.path) {
                 Some(Seen::Taken) if alternative == Alternative::Number => schemas.push(json!({ "type": "integer" })),
                 Some(Seen::Taken) => schemas.push(json!({ "type": "string" })),
+                Some(Seen::Text(said)) => schemas.push(text(said.rsplit("choices are ").next().unwrap_or(&said))),
                 Some(Seen::Table(fields)) => schemas.push(self.table(fields, place)),
                 Some(Seen::List) => {
                     let items = self.below(Step::Item, format!("{place}/items"));
