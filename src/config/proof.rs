@@ -45,7 +45,7 @@ impl Proofs {
         };
         let problems = building.problems.count();
         let (besides, shown) = besides::build(building, name, raw);
-        let operator = Operator { besides, ..operator(building, raw, public_url, STAND_INS[0]) };
+        let operator = Operator { besides, ..operator(building, raw, public_url, None) };
         let provider = self.provider(building, said);
         mask(building, raw, provider.as_deref());
         let provider = provider?;
@@ -163,7 +163,8 @@ fn elsewhere(
     };
     let mut last = None;
     for stand_in in STAND_INS {
-        let operator = Operator { besides: first.besides.clone(), ..operator(building, raw, public_url, stand_in) };
+        let operator =
+            Operator { besides: first.besides.clone(), ..operator(building, raw, public_url, Some(stand_in)) };
         match provider.build(&operator) {
             Ok(built) => return Some(Ok(built)),
             Err(problems) if problems.iter().any(lacks) => {
@@ -175,12 +176,12 @@ fn elsewhere(
     last
 }
 
-/// What the source gives, secrets resolved; `stand_in` is what those are that are not here.
-fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool, stand_in: &str) -> Operator {
+/// What the source gives, secrets resolved; `stand_in` is what those are taken for that are not here.
+fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool, stand_in: Option<&str>) -> Operator {
     let outside = building.outside;
-    let mut resolve = |said: &SecretRef, span: &Span| match outside.lacks_secret(said) {
-        true => Some(Secret::new(stand_in.into())),
-        false => outside.secret_at(said, span, &mut building.problems),
+    let mut resolve = |said: &SecretRef, span: &Span| match stand_in.filter(|_| outside.lacks_secret(said)) {
+        Some(text) => Some(Secret::new(text.into())),
+        None => outside.secret_at(said, span, &mut building.problems),
     };
     let secrets = raw.secrets.iter().flat_map(|list| &list.value);
     let mut operator = Operator { public_url, ..Operator::default() };

@@ -107,6 +107,7 @@ impl Walk {
             match ask(&self.path) {
                 Some(Seen::Taken) if alternative == Alternative::Number => schemas.push(json!({ "type": "integer" })),
                 Some(Seen::Taken) => schemas.push(json!({ "type": "string" })),
+                Some(Seen::Text(said)) => schemas.push(refused(&said)),
                 Some(Seen::Table(fields)) => schemas.push(self.table(fields, place)),
                 Some(Seen::List) => {
                     let items = self.below(Step::Item, format!("{place}/items"));
@@ -131,6 +132,13 @@ fn text(form: &str) -> Value {
         return json!({ "type": "string", "enum": words });
     }
     json!({ "type": "string", "description": form })
+}
+
+/// What a reader of several types takes that refuses a string in these words: one of those that it calls its choices.
+fn refused(said: &str) -> Value {
+    let Some((_, choices)) = said.split_once("choices are ") else { return text(said) };
+    let words: Vec<&str> = choices.split('`').skip(1).step_by(2).collect();
+    json!({ "type": "string", "enum": words })
 }
 
 fn number(least: i64, most: Option<i64>) -> Value {

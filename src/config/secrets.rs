@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
+use crate::verify::digest;
 
 use super::inventory::Asked;
 use super::problem::{Problems, Span};
@@ -26,10 +27,9 @@ const SECRET_MAX: u64 = 16 << 10;
 /// How much of the list of hosts is read.
 const HOSTS_MAX: u64 = 1 << 20;
 
-/// What stands in for a secret that is not here, until one of them is a key of the form that is asked for: hex and base64,
-/// a password, a public key of Standard Webhooks, and bare ones.
-pub(crate) const STAND_INS: [&str; 4] = [
-    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+/// What stands in for a secret that is not here where [`stand_in`] is no key of the form that is asked for: a user with a
+/// password, a public key of Standard Webhooks, and a bare one.
+pub(crate) const STAND_INS: [&str; 3] = [
     "user:password",
     "whpk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
@@ -161,7 +161,7 @@ impl Outside<'_> {
     /// Resolves a secret that stands at `span`, or says why it cannot be.
     pub(crate) fn secret_at(&self, said: &SecretRef, span: &Span, problems: &mut Problems) -> Option<Secret> {
         if self.lacks_secret(said) {
-            return Some(Secret::new(STAND_INS[0].into()));
+            return Some(stand_in(said));
         }
         match (&said.file, &said.env) {
             (Some(file), None) => self.of_file(file, problems),
@@ -208,6 +208,14 @@ impl Outside<'_> {
         };
         accept(value.into_vec(), "the variable", &said.span, problems)
     }
+}
+
+/// What stands in for a secret that is not here: hex digits, which are base64, too, and others for each place.
+fn stand_in(said: &SecretRef) -> Secret {
+    let text = |place: &Option<At<String>>| place.as_ref().map_or_else(String::new, |place| place.value.clone());
+    let place = format!("{}\0{}", text(&said.file), text(&said.env));
+    let digits = digest(&[place.as_bytes()]).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    Secret::new(digits.into_bytes())
 }
 
 /// Reads the file; the error is what stands beside it, and what to do.

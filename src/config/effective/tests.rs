@@ -72,6 +72,9 @@ fn keys_of_schema(schema: &serde_json::Value, path: &str, keys: &mut BTreeSet<St
         keys.insert(below(key));
         keys_of_schema(schema, &below(key), keys);
     }
+    for schema in schema["anyOf"].as_array().into_iter().flatten() {
+        keys_of_schema(schema, path, keys);
+    }
     if schema["additionalProperties"].is_object() {
         keys_of_schema(&schema["additionalProperties"], &below("*"), keys);
     }

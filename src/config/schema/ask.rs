@@ -13,6 +13,7 @@ use serde::de::{
 };
 
 use crate::config::raw;
+use crate::config::said::PLAIN_SECRET;
 
 /// One step on the way to a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub(super) fn ask(path: &[Step]) -> Option<Seen> {
 #[derive(Debug)]
 enum Stop {
     There,
+    /// A reader had something to say of a value.
+    Said(String),
     /// A key was unknown, and these are known.
     Fields(&'static [&'static str]),
 }
@@ -79,8 +82,8 @@ impl fmt::Display for Stop {
 impl std::error::Error for Stop {}
 
 impl Error for Stop {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::There
+    fn custom<T: fmt::Display>(said: T) -> Self {
+        Self::Said(said.to_string())
     }
 
     fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
@@ -115,12 +118,12 @@ impl<'a> Walk<'a> {
 
     fn alternative<'de, V: Visitor<'de>>(self, alternative: Alternative, visitor: V) -> Result<V::Value, Stop> {
         match alternative {
-            Alternative::Text => {
-                // Where only some words are taken, the reader names them.
-                let expected = { (&visitor as &dyn Expected).to_string() };
-                let word = expected.split('`').nth(1).unwrap_or_default();
-                visitor.visit_str(word).and_then(|_| Err(self.stop(Seen::Taken)))
-            }
+            Alternative::Text => match visitor.visit_str("") {
+                Ok(_) => Err(self.stop(Seen::Taken)),
+                // It takes strings, but not this one: it says which.
+                Err(Stop::Said(said)) if !said.starts_with(PLAIN_SECRET) => Err(self.stop(Seen::Text(said))),
+                Err(stop) => Err(stop),
+            },
             Alternative::Number => visitor.visit_i64(0).and_then(|_| Err(self.stop(Seen::Taken))),
             Alternative::List => match self.next() {
                 Some((Step::Item, next)) => visitor.visit_seq(One { key: None, walk: next, seen: None }),

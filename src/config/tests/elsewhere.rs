@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use super::stage::Stage;
+use crate::config::inventory::Asked;
+use crate::config::problem::Problems;
+use crate::config::said::{At, SecretRef};
+use crate::config::secrets::Outside;
 use crate::config::{Config, Environment, Report, load_with};
 
 /// A configuration in which nothing that it names is here.
@@ -127,4 +131,17 @@ signs = "{body}"
     stage.write("own.toml", 0o644, own.replace("FORM", "utf8").as_bytes());
     let text = TEXT.replacen("provider = \"github\"", "provider = \"own.toml\"", 1);
     assert!(load(&stage, &text, true).is_err(), "a form that does not go with the algorithm is taken for right");
+}
+
+#[test]
+fn each_secret_that_is_not_here_is_taken_for_another_one() {
+    let (nothing, asked) = (|_: &str| None, Asked::default());
+    let environment = Environment::new(&nothing).elsewhere();
+    let outside = Outside { base: Path::new("/nonexistent"), environment, asked: &asked };
+    let at = |name: &str| Some(At { value: name.to_owned(), span: 0..0 });
+    let resolve = |said: SecretRef| outside.secret_at(&said, &(0..0), &mut Problems::default()).unwrap();
+    let file = |name| resolve(SecretRef { file: at(name), env: None });
+    let variable = |name| resolve(SecretRef { file: None, env: at(name) });
+    assert_eq!(file("a"), file("a"));
+    assert!(file("a") != file("b") && file("a") != variable("a") && variable("a") != variable("b"));
 }
