@@ -209,13 +209,11 @@ impl House {
         let (broken, mut broke) = mpsc::channel(1);
         let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
 
-        let house = deliver::House {
-            clock: assembly.clock.clone(),
-            network: network(&doors),
-            drain: back.clone(),
-            grace: attempts(shutdown),
-        };
+        let clock = assembly.clock.clone();
+        let (network, tenants, drain) = (network(&doors), deliver::TenantNames::default(), back.clone());
+        let house = deliver::House { clock, network, tenants, drain, grace: attempts(shutdown) };
         let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
+        lanes.name_tenants(&config, &assembly.snapshot.load().tenants);
         for started in assembly.lanes()? {
             lanes.start(started);
         }

@@ -30,6 +30,8 @@ mod throttle;
 mod tls;
 #[cfg(test)]
 mod upstream;
+mod weave;
+mod whose;
 mod worker;
 
 #[cfg(any(test, fuzzing))]
@@ -40,6 +42,8 @@ pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
 pub use proxy::Proxy;
 pub use reach::Denied;
 pub use tls::{Pin, Roots, Shown, Trust, TrustError};
+pub use weave::{Field, Weave, WeaveError};
+pub use whose::TenantNames;
 
 use desk::Desk;
 use ending::Ending;
@@ -62,6 +66,8 @@ pub struct House {
     pub clock: Clock,
     /// By what destinations are reached.
     pub network: Network,
+    /// What tenants are called.
+    pub tenants: TenantNames,
     /// Starts the tasks, and says when the house closes.
     pub drain: Drain,
     /// How long running attempts may go on once the house closes.
@@ -116,8 +122,7 @@ fn open(
     random(&mut seed);
     // What comes in from now on is no backlog.
     let backlog = lane.backlog().owed > 0;
-    let desk =
-        Arc::new(Desk::new(to, lane, metrics, (house.clock.clone(), house.network.clone()), u64::from_ne_bytes(seed)));
+    let desk = Arc::new(Desk::new(to, lane, metrics, house, u64::from_ne_bytes(seed)));
     let task = house.drain.spawn(lane::run(Arc::clone(&desk), house.clone(), backlog));
     (desk, task)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use porteiro::clock::Clock;
-use porteiro::deliver::{Destination, ENDINGS, House, Network, Plan, Roots, start};
+use porteiro::deliver::{Destination, ENDINGS, House, Network, Plan, Roots, TenantNames, start};
 use porteiro::drain::Drain;
 use porteiro::event::Head;
 use porteiro::journal::{DestinationPlan, Journal, Memory, Options, Record, Step, Target};
@@ -71,8 +71,8 @@ pub(crate) fn run(times: u64, store_only: bool) {
     let plans = [DestinationPlan::new("crm")];
     let (journal, mut writer, _) =
         Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
-    let (network, drain) = (Network::default(), Drain::new());
-    let house = House { clock: clock.clone(), network, drain, grace: Duration::from_secs(5) };
+    let (network, tenants, drain) = (Network::default(), TenantNames::default(), Drain::new());
+    let house = House { clock: clock.clone(), network, tenants, drain, grace: Duration::from_secs(5) };
     let plan = Plan::new("crm", &format!("http://{}/hook", sink()));
     let to = Arc::new(Destination::build(plan, &mut Roots::default()).unwrap());
     let destination = journal.destination("crm").unwrap();

@@ -26,6 +26,7 @@ use crate::deliver::{self, Running};
 use crate::drain::Drain;
 use crate::journal::{ConfigureError, DestinationPlan};
 use crate::listen::tls::Tls;
+use crate::tenant::Table;
 
 /// How many may wait for a reload.
 const WAITING_MAX: usize = 8;
@@ -70,6 +71,12 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) const fn new(house: deliver::House, watched: Drain, broken: mpsc::Sender<String>) -> Self {
         Self { house, watched, broken, running: BTreeMap::new() }
+    }
+
+    /// What tenants are called from now on, where a destination of this configuration asks for it.
+    pub(super) fn name_tenants(&self, config: &Config, tenants: &Table) {
+        let asked = config.destinations.iter().any(|to| to.built.names_tenants());
+        self.house.tenants.set(tenants.numbers().filter(|_| asked));
     }
 
     pub(super) fn start(&mut self, (destination, lane, metrics): Started) {
@@ -173,6 +180,7 @@ impl Reloader {
         let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
         let snapshot = snapshot.map_err(|error| error.to_string())?;
         // From here on nothing is refused any more.
+        self.lanes.name_tenants(&next, &snapshot.tenants);
         self.send(&next, &changes.destinations)?;
         drop((before, self.assembly.snapshot.swap(snapshot)));
         self.assembly.silence.follow(&next, &self.assembly.metrics, now);

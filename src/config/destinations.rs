@@ -4,23 +4,22 @@
 //!
 //! Must not know: which events it will get.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::Uri;
 
-use crate::deliver::{self, Plan, PlanError, Roots};
+use crate::deliver::{self, Plan, PlanError, Roots, WeaveError};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
-use crate::secret::Secret;
 
 use super::build::Building;
 use super::problem::Span;
-use super::said::{At, PlainOrSecret, Said};
+use super::said::{At, Said};
 use super::{names, raw};
 
 mod auth;
+mod headers;
 mod proxy;
 mod reach;
 mod sign;
@@ -77,7 +76,7 @@ fn one(
     let trust = tls::trust(building, raw.tls.as_ref());
     let shown = tls::shown(building, name.get_ref(), raw.tls.as_ref());
     let auth = raw.auth.as_ref().and_then(|said| auth::build(building, &["destination", name.get_ref(), "auth"], said));
-    let headers = headers(building, &raw.headers);
+    let headers = headers::build(building, raw);
     let addresses = reach::addresses(building, raw);
     let proxy = proxy::of(building, name.get_ref(), raw, &given.proxy);
     let sign = sign::build(building, raw.sign.as_ref());
@@ -96,7 +95,9 @@ fn one(
         proxy: proxy.as_ref().map(|(proxy, _)| proxy.clone()),
         addresses,
         auth,
-        headers,
+        headers: headers.set,
+        woven: headers.woven,
+        remove: headers.removed,
         sign,
         deadline: building.time(raw.deadline.as_ref(), default.deadline, times.clone()),
         connect: building.time(raw.connect.as_ref(), default.connect, times),
@@ -164,24 +165,23 @@ fn refused(
     error: &PlanError,
 ) {
     let span = match error {
-        PlanError::Url | PlanError::Star => url.span.clone(),
+        PlanError::Url | PlanError::Star | PlanError::Weave(_) => url.span.clone(),
         PlanError::Host | PlanError::ProxyHost => {
             raw.host.as_ref().map_or_else(|| url.span.clone(), |host| host.span.clone())
         }
         PlanError::Auth => raw.auth.as_ref().map_or_else(|| url.span.clone(), |auth| auth.span.clone()),
         PlanError::HeaderName(name) | PlanError::HeaderValue(name) => {
-            let found = raw.headers.keys().find(|key| key.get_ref().eq_ignore_ascii_case(name.as_str()));
-            found.map_or_else(|| url.span.clone(), toml::Spanned::span)
+            headers::span(raw, name).unwrap_or_else(|| url.span.clone())
         }
         PlanError::Trust(_) => raw.tls.as_ref().map_or_else(|| url.span.clone(), |tls| tls.span.clone()),
         PlanError::ProxyAddresses => raw.addresses.as_ref().map_or_else(|| url.span.clone(), |said| said.span.clone()),
         PlanError::Zero | PlanError::Sign | PlanError::Proxy | PlanError::ProxyAuth => url.span.clone(),
     };
     let title = match error {
-        PlanError::Url | PlanError::Star => "this URL cannot be used",
+        PlanError::Url | PlanError::Star | PlanError::Weave(_) => "this URL cannot be used",
         PlanError::Host => "this host cannot be used",
         PlanError::Auth => "these credentials cannot be used",
-        PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set",
+        PlanError::HeaderName(_) | PlanError::HeaderValue(_) => "this header cannot be set or removed",
         PlanError::Trust(_) => "this destination cannot be believed",
         PlanError::ProxyHost => "a host of its own does not go through a proxy for http",
         PlanError::ProxyAddresses => "no address is looked at where a proxy is in between",
@@ -197,6 +197,7 @@ fn refused(
             problem
                 .help("such as \"https://crm.example.com/hooks\"; a last segment `*` stands for the rest of the path");
         }
+        PlanError::Weave(WeaveError::Unknown(word)) => headers::near(problem, word),
         PlanError::Host => {
             problem.help("such as \"crm.example.com\" or \"crm.example.com:8443\"");
         }
@@ -208,35 +209,6 @@ fn refused(
         }
         _ => {}
     }
-}
-
-fn headers(
-    building: &mut Building<'_>,
-    said: &BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
-) -> Vec<(HeaderName, Secret)> {
-    let mut built: Vec<(HeaderName, Secret)> = Vec::new();
-    for (key, value) in said {
-        let Ok(name) = key.get_ref().parse::<HeaderName>() else {
-            building.problem(&key.span(), "this is no header name").label("letters, digits and `-` make one");
-            continue;
-        };
-        if built.iter().any(|(known, _)| *known == name) {
-            building.problem(&key.span(), "this header is set twice").label("upper and lower case are the same here");
-        }
-        let secret = match &value.value {
-            PlainOrSecret::Plain(text) => Some(Secret::new(text.clone().into_bytes())),
-            PlainOrSecret::Secret(secret) => building.outside.secret_at(secret, &value.span, &mut building.problems),
-        };
-        let Some(secret) = secret else { continue };
-        if HeaderValue::from_bytes(secret.expose()).is_err() {
-            building
-                .problem(&value.span, "the value cannot stand in a header")
-                .label("control characters are not allowed");
-            continue;
-        }
-        built.push((name, secret));
-    }
-    built
 }
 
 fn retry(building: &mut Building<'_>, said: &raw::Retry) -> Policy {

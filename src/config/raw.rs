@@ -243,6 +243,7 @@ pub(crate) struct Destination {
     pub(crate) tls: Option<At<Tls>>,
     pub(crate) auth: Option<At<Auth>>,
     pub(crate) headers: BTreeMap<toml::Spanned<String>, At<PlainOrSecret>>,
+    pub(crate) remove_headers: Option<At<Vec<Said<String>>>>,
     pub(crate) sign: Option<At<Sign>>,
     pub(crate) deadline: Option<Said<Duration>>,
     pub(crate) connect: Option<Said<Duration>>,

@@ -27,7 +27,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("", &["include", "passage"]),
     ("listen.*", &["http2", "proxy-protocol"]),
     ("source.*", &["late", "mode", "split", "tenant"]),
-    ("destination.*", &["mode", "rewrite"]),
+    ("destination.*", &["mode"]),
     ("journal", &["engine"]),
 ];
 

@@ -29,7 +29,8 @@ use super::client::Network;
 use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
 use super::throttle::Throttle;
-use super::{Death, Ending};
+use super::whose::TenantNames;
+use super::{Death, Ending, House};
 
 /// How many events may be taken and put back, because it is not their time, before somebody else gets a turn.
 const HOLDS: usize = 64;
@@ -43,6 +44,7 @@ pub(super) struct Desk {
     to: ArcSwap<Destination>,
     pub(super) clock: Clock,
     pub(super) network: Network,
+    pub(super) tenants: TenantNames,
     pub(super) metrics: Arc<DestinationMetrics>,
     /// Set when the house closes: the last moment for attempts under way.
     pub(super) stop: OnceLock<Instant>,
@@ -113,7 +115,7 @@ impl Desk {
         to: Arc<Destination>,
         lane: Lane,
         metrics: Arc<DestinationMetrics>,
-        (clock, network): (Clock, Network),
+        house: &House,
         seed: u64,
     ) -> Self {
         let state = State {
@@ -134,7 +136,8 @@ impl Desk {
             armed: None,
         };
         let (name, to, state) = (to.name().into(), ArcSwap::new(to), Mutex::new(state));
-        Self { name, to, clock, network, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
+        let House { clock, network, tenants, .. } = house.clone();
+        Self { name, to, clock, network, tenants, metrics, stop: OnceLock::new(), bell: Notify::new(), lane, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 //! Must not know: which destination it is.
 
 use super::plan::PlanError;
+use super::weave::{Field, Values, Weave};
 
 /// The path and query of a destination, and how those of an event are joined to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,14 @@ pub(super) struct JoinedPath {
     base: Box<str>,
     query: Box<str>,
     takes_rest: bool,
+    /// Both, where something is woven into one of them.
+    woven: Option<Box<Woven>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Woven {
+    base: Weave,
+    query: Weave,
 }
 
 impl JoinedPath {
@@ -25,25 +34,53 @@ impl JoinedPath {
         if base.contains('*') {
             return Err(PlanError::Star);
         }
-        Ok(Self { base: base.into(), query: query.unwrap_or_default().into(), takes_rest })
+        let query = query.unwrap_or_default();
+        let woven = Woven {
+            base: Weave::of_target(base).map_err(PlanError::Weave)?,
+            query: Weave::of_target(query).map_err(PlanError::Weave)?,
+        };
+        if let (Some(base), Some(query)) = (woven.base.plain(), woven.query.plain()) {
+            return Ok(Self { base: base.into(), query: query.into(), takes_rest, woven: None });
+        }
+        Ok(Self { base: base.into(), query: query.into(), takes_rest, woven: Some(Box::new(woven)) })
     }
 
     /// Whether it is neither path nor query.
     pub(super) fn is_bare(&self) -> bool {
-        matches!(&*self.base, "" | "/") && self.query.is_empty() && !self.takes_rest
+        matches!(&*self.base, "" | "/") && self.query.is_empty() && !self.takes_rest && self.woven.is_none()
     }
 
-    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries.
+    /// Whether this field is woven into it.
+    pub(super) fn asks(&self, field: Field) -> bool {
+        self.woven.as_ref().is_some_and(|woven| woven.base.asks(field) || woven.query.asks(field))
+    }
+
+    /// Whether anything is woven into it.
+    pub(super) const fn weaves(&self) -> bool {
+        self.woven.is_some()
+    }
+
+    /// Writes the target of a request: this path, the rest of the event's where a `*` asks for it, and both queries. Fields
+    /// stand as they were written where there are no values for them.
     ///
-    /// `None` where the rest would lead out of this path, or holds what cannot stand in a request line; what was written
-    /// until then is of no use.
-    pub(super) fn join(&self, rest: &str, query: &str, out: &mut Vec<u8>) -> Option<()> {
+    /// `None` where the rest, or a value, would lead out of this path, or holds what cannot stand in a request line; what
+    /// was written until then is of no use.
+    pub(super) fn join(&self, rest: &str, query: &str, values: Option<&Values<'_>>, out: &mut Vec<u8>) -> Option<()> {
         let rest = if self.takes_rest { rest } else { "" };
         if climbs(rest) || !all(rest, IN_PATH) || !all(query, IN_QUERY) {
             return None;
         }
         let start = out.len();
-        out.extend_from_slice(self.base.as_bytes());
+        let woven = self.woven.as_deref().zip(values);
+        match woven {
+            None => out.extend_from_slice(self.base.as_bytes()),
+            Some((Woven { base, .. }, values)) => {
+                base.write_target(values, out);
+                if climbs(str::from_utf8(&out[start..]).ok()?) {
+                    return None;
+                }
+            }
+        }
         if !rest.is_empty() && !rest.starts_with('/') {
             out.push(b'/');
         }
@@ -51,13 +88,16 @@ impl JoinedPath {
         if out.len() == start {
             out.push(b'/');
         }
-        let mut mark = b'?';
-        for part in [&*self.query, query] {
-            if !part.is_empty() {
-                out.push(mark);
-                out.extend_from_slice(part.as_bytes());
-                mark = b'&';
+        if !self.query.is_empty() {
+            out.push(b'?');
+            match woven {
+                None => out.extend_from_slice(self.query.as_bytes()),
+                Some((Woven { query, .. }, values)) => query.write_target(values, out),
             }
+        }
+        if !query.is_empty() {
+            out.push(if self.query.is_empty() { b'?' } else { b'&' });
+            out.extend_from_slice(query.as_bytes());
         }
         (out.len() - start <= TARGET_MAX).then_some(())
     }

@@ -28,6 +28,7 @@ use super::reach::{Denied, Reach};
 use super::sign;
 use super::throttle::Throttle;
 use super::tls::{Proof, Roots, Shown, Trust, TrustError, is_name};
+use super::weave::{Field, Weave, WeaveError};
 
 /// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
 pub const SIGN_MAX: usize = 4;
@@ -53,6 +54,10 @@ pub struct Plan {
     pub auth: Option<Auth>,
     /// Headers set on every attempt, in place of those of the event; the values may be secret.
     pub headers: Vec<(HeaderName, Secret)>,
+    /// The same with what is woven in of the event.
+    pub woven: Vec<(HeaderName, Weave)>,
+    /// Headers of the event that do not go on.
+    pub remove: Vec<HeaderName>,
     /// The keys that sign every attempt as Standard Webhooks says, the newest first; empty for none.
     pub sign: Vec<Signer>,
     /// How long an attempt may take, from connecting to the last byte read of the answer.
@@ -85,6 +90,8 @@ impl Plan {
             addresses: None,
             auth: None,
             headers: Vec::new(),
+            woven: Vec::new(),
+            remove: Vec::new(),
             sign: Vec::new(),
             deadline: Duration::from_secs(30),
             connect: Duration::from_secs(5),
@@ -118,6 +125,8 @@ pub enum PlanError {
     Url,
     /// A `*` that is not the whole last segment of the path.
     Star,
+    /// Fields in the URL that there are not.
+    Weave(WeaveError),
     /// A `host` that is no name and no address, with or without a port.
     Host,
     /// A user with a colon, or credentials that cannot stand in a header.
@@ -147,6 +156,7 @@ impl fmt::Display for PlanError {
         match self {
             Self::Url => f.write_str("not an absolute http or https URL without user and fragment"),
             Self::Star => f.write_str("`*` is allowed only as the whole last segment of the path"),
+            Self::Weave(error) => error.fmt(f),
             Self::Host => f.write_str("not a host name or address, with or without a port"),
             Self::Auth => f.write_str("credentials cannot stand in a header"),
             Self::HeaderName(name) => write!(f, "header `{name}` is set by Porteiro or belongs to the connection"),
@@ -180,6 +190,8 @@ pub struct Destination {
     pub(super) lines: Secret,
     /// The names of the operator's headers, set in place of what the event brought.
     set: Box<[HeaderName]>,
+    /// Headers with what is woven in of the event.
+    pub(super) woven: Box<[(HeaderName, Weave)]>,
     /// What signs an attempt.
     pub(super) sign: Box<[Signer]>,
     pub(super) deadline: Duration,
@@ -213,23 +225,7 @@ impl Destination {
         let mut lines = Lines::default();
         HeaderValue::from_str(named.as_str()).map_err(|_| PlanError::Host)?;
         lines.put("host", named.as_str().as_bytes());
-        if let Some(auth) = &plan.auth {
-            lines.set(&AUTHORIZATION, &auth.value()?);
-        }
-        for (name, value) in &plan.headers {
-            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
-                return Err(PlanError::HeaderName(name.clone()));
-            }
-            HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
-            lines.set(name, value.expose());
-        }
-        if plan.sign.len() > SIGN_MAX {
-            return Err(PlanError::Sign);
-        }
-        if !plan.sign.is_empty() {
-            // What the event brought under these names would stand beside our own.
-            lines.set.extend(sign::NAMES.map(HeaderName::from_static));
-        }
+        lines.dress(&plan)?;
         let via = match &plan.proxy {
             Some(_) if plan.addresses.is_some() => return Err(PlanError::ProxyAddresses),
             Some(_) if plan.host.is_some() && !address.tls => return Err(PlanError::ProxyHost),
@@ -253,6 +249,7 @@ impl Destination {
             path: address.path,
             lines: Secret::new(lines.text),
             set: lines.set.into(),
+            woven: plan.woven.into(),
             sign: plan.sign.into(),
             deadline: plan.deadline,
             concurrency: plan.concurrency,
@@ -274,7 +271,7 @@ impl Destination {
     #[must_use]
     pub fn target(&self, rest: &str, query: &str) -> Option<String> {
         let mut target = Vec::new();
-        self.path.join(rest, query, &mut target)?;
+        self.path.join(rest, query, None, &mut target)?;
         String::from_utf8(target).ok()
     }
 
@@ -290,7 +287,23 @@ impl Destination {
         self.bytes
     }
 
-    /// Whether the operator set a header of this name.
+    /// Whether this field is woven into anything.
+    pub(super) fn asks(&self, field: Field) -> bool {
+        self.path.asks(field) || self.woven.iter().any(|(_, weave)| weave.asks(field))
+    }
+
+    /// Whether the names of tenants are woven into anything.
+    #[must_use]
+    pub fn names_tenants(&self) -> bool {
+        self.asks(Field::Tenant)
+    }
+
+    /// Whether anything is woven into anything.
+    pub(super) const fn weaves(&self) -> bool {
+        self.path.weaves() || !self.woven.is_empty()
+    }
+
+    /// Whether the operator set or removed a header of this name.
     pub(super) fn sets(&self, name: &[u8]) -> bool {
         self.set.iter().any(|set| set.as_str().as_bytes() == name)
     }
@@ -308,6 +321,41 @@ impl Lines {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.text.extend_from_slice(part);
         }
+    }
+
+    /// Everything that the operator sets and removes.
+    fn dress(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        if let Some(auth) = &plan.auth {
+            self.set(&AUTHORIZATION, &auth.value()?);
+        }
+        for (name, value) in &plan.headers {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            HeaderValue::from_bytes(value.expose()).map_err(|_| PlanError::HeaderValue(name.clone()))?;
+            self.set(name, value.expose());
+        }
+        for (name, weave) in &plan.woven {
+            if is_ours(name) || (*name == AUTHORIZATION && plan.auth.is_some()) {
+                return Err(PlanError::HeaderName(name.clone()));
+            }
+            if weave.texts().any(|text| HeaderValue::from_str(text).is_err()) {
+                return Err(PlanError::HeaderValue(name.clone()));
+            }
+            self.set.push(name.clone());
+        }
+        if let Some(ours) = plan.remove.iter().find(|name| is_ours(name)) {
+            return Err(PlanError::HeaderName(ours.clone()));
+        }
+        self.set.extend_from_slice(&plan.remove);
+        if plan.sign.len() > SIGN_MAX {
+            return Err(PlanError::Sign);
+        }
+        if !plan.sign.is_empty() {
+            // What the event brought under these names would stand beside our own.
+            self.set.extend(sign::NAMES.map(HeaderName::from_static));
+        }
+        Ok(())
     }
 
     fn set(&mut self, name: &HeaderName, value: &[u8]) {

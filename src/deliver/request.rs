@@ -13,6 +13,7 @@ use crate::event::Head;
 
 use super::plan::{Destination, is_connections};
 use super::sign;
+use super::weave::Values;
 
 /// What Porteiro tells of an event in headers of its own.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,16 @@ pub(super) struct Parcel<'a> {
     /// The pieces that the body is stored in.
     pub(super) body: &'a [Bytes],
     pub(super) facts: Facts,
+    /// What is woven into the texts of a destination that asks for it.
+    pub(super) names: Names<'a>,
+}
+
+/// What an event's numbers are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names<'a> {
+    pub(super) source: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) kind: &'a str,
 }
 
 /// Why an event cannot be put into a request; it never will be.
@@ -74,7 +85,8 @@ pub(super) fn write(
     out.extend_from_slice(stored.method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(to.door.origin());
-    to.path.join(stored.rest, stored.query, out).ok_or(Unsendable::Path)?;
+    let values = to.weaves().then(|| values(parcel, stored.rest));
+    to.path.join(stored.rest, stored.query, values.as_ref(), out).ok_or(Unsendable::Path)?;
     out.extend_from_slice(b" HTTP/1.1\r\n");
     out.extend_from_slice(to.lines.expose());
     let length: usize = parcel.body.iter().map(Bytes::len).sum();
@@ -90,12 +102,27 @@ pub(super) fn write(
             line(out, name, value);
         }
     }
+    if let Some(values) = &values {
+        for (name, weave) in &to.woven {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            weave.write_header(values, out);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
     tell(out, parcel.facts, named, traced);
     if !to.sign.is_empty() {
         sign::write(&to.sign, hexadecimal(parcel.facts.event_id).as_flattened(), clock.now(), parcel.body, out);
     }
     out.extend_from_slice(b"\r\n");
     Ok(asked)
+}
+
+fn values<'a>(parcel: &Parcel<'a>, path: &'a str) -> Values<'a> {
+    let Names { source, tenant, kind } = parcel.names;
+    // Whether a slash leads depends on how the path of the source is written.
+    let path = path.strip_prefix('/').unwrap_or(path);
+    Values { source, tenant, kind, id: parcel.facts.event_id, attempt: parcel.facts.attempt, path }
 }
 
 /// Writes the headers of our own. `named`: the event brought a `webhook-id`; `traced`: it brought a trace.
@@ -144,7 +171,7 @@ pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[first..]);
 }
 
-fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+pub(super) fn hexadecimal<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
 }

@@ -60,7 +60,13 @@ impl Rig {
         let (journal, writer, _) =
             Journal::open(Arc::new(Memory::new()), options, clock.clone(), &["meta"], &plans).unwrap();
         let network = Network::default();
-        let house = House { clock, network, drain: Drain::new(), grace: Duration::from_secs(20) };
+        let house = House {
+            clock,
+            network,
+            tenants: TenantNames::default(),
+            drain: Drain::new(),
+            grace: Duration::from_secs(20),
+        };
         Self { journal, writer, hand, house, metrics: Metrics::new(), count: 0 }
     }
 

@@ -18,7 +18,8 @@ use super::attempt::{Ended, Kit, attempt};
 use super::desk::{Desk, Hired, Work};
 use super::line::Line;
 use super::plan::Destination;
-use super::request::{Facts, Parcel};
+use super::request::{Facts, Names, Parcel};
+use super::whose::Whose;
 
 /// How long a worker keeps its connection without anything to do: less than the minute after which many servers close it.
 const IDLE: Duration = Duration::from_secs(50);
@@ -77,11 +78,17 @@ impl Worker {
     }
 
     async fn carry(&self, work: &Work, kit: &mut Kit, alarm: &mut Alarm) -> Ended {
-        let Desk { clock, network, stop, .. } = &*self.desk;
+        let Desk { clock, network, stop, lane, tenants, .. } = &*self.desk;
         let Work { to, delivery, .. } = work;
         let facts =
             Facts { event_id: delivery.event_id, attempt: work.number, accepted: delivery.accepted, span: work.span };
-        let parcel = Parcel { head: &delivery.head, body: delivery.body.pieces(), facts };
+        let whose = Whose::of(delivery, to, lane, tenants);
+        let names = whose.as_ref().map_or_else(Names::default, |whose| Names {
+            source: &whose.source,
+            tenant: &whose.tenant,
+            kind: &delivery.kind,
+        });
+        let parcel = Parcel { head: &delivery.head, body: delivery.body.pieces(), facts, names };
         let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
         attempt(to, kit, &mut limits, (clock, network), &parcel).await
     }

@@ -73,6 +73,13 @@ impl Lane {
         self.cell.id
     }
 
+    /// What a source is called that has this id.
+    #[must_use]
+    pub fn source(&self, id: u32) -> Option<Box<str>> {
+        let known = self.shared.known();
+        known.names.sources.get(usize::try_from(id).ok()?).map(|name| name.as_str().into())
+    }
+
     /// The next event to attempt. What is taken is in flight until it is settled.
     pub fn next(&self, now: Timestamp) -> Taken {
         self.cell.state().next(&self.shared, self.cell.id, now)

@@ -85,6 +85,11 @@ impl Table {
         self.0.names.get(name)
     }
 
+    /// Every tenant that has a section, with the number that stands for it in the journal.
+    pub fn numbers(&self) -> impl Iterator<Item = (u64, &Arc<str>)> {
+        self.0.names.values().map(|tenant| (tenant.number, &tenant.name))
+    }
+
     /// The words by which tenants are counted; [`super::Party::label`] says the place.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         LABELS_OWN.into_iter().chain(self.0.labels.iter().map(|name| &**name))

@@ -5,6 +5,7 @@ mod named;
 mod paced;
 mod proxied;
 mod signed;
+mod woven;
 
 use crate::support::house::{House, SECRET};
 use crate::support::{eventually, hmac_hex};

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::alarm::Alarm;
 use super::super::plan::Plan;
-use super::super::request::Facts;
+use super::super::request::{Facts, Names};
 use super::super::tls::Roots;
 use super::super::upstream::{Act, OK, Upstream, answer, answers, nobody};
 use super::*;
@@ -71,7 +71,7 @@ impl Trier {
 
     async fn attempt_with(&mut self, head: &[u8]) -> Short {
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head, body: &self.body, facts };
+        let parcel = Parcel { head, body: &self.body, facts, names: Names::default() };
         let deadline = Instant::now() + self.deadline;
         let mut limits = Limits { alarm: &mut self.alarm, deadline, stop: &self.stop };
         let ended = attempt(&self.to, &mut self.kit, &mut limits, (&Clock::system(), &self.network), &parcel).await;

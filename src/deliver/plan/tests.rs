@@ -18,7 +18,7 @@ fn lines(to: &Destination) -> String {
 
 fn join(path: &JoinedPath, rest: &str, query: &str) -> Option<String> {
     let mut out = b"GET ".to_vec();
-    path.join(rest, query, &mut out)?;
+    path.join(rest, query, None, &mut out)?;
     Some(String::from_utf8(out).unwrap().strip_prefix("GET ").unwrap().to_owned())
 }
 

@@ -4,11 +4,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::deliver::plan::{Auth, Plan};
 use crate::deliver::tls::Roots;
+use crate::deliver::weave::Weave;
 use crate::secret::Secret;
 use crate::verify::{Credential, Form, Signer};
 
 const FACTS: Facts =
     Facts { event_id: [0xab; 16], attempt: 3, accepted: Timestamp::from_micros(1_700_000_000_123_456), span: 0x1234 };
+const NAMES: Names<'_> = Names { source: "shop", tenant: "acme", kind: "order/paid" };
 const ID: &str = "abababababababababababababababab";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -76,7 +78,7 @@ fn write_to(to: &Destination, head: &[u8], body: &[&'static str]) -> Result<(Sen
     // What was there is gone.
     let mut out = b"leftover".to_vec();
     let clock = Clock::manual(Timestamp::from_secs(1_790_000_002)).0;
-    let asked = write(to, &Parcel { head, body: &body, facts: FACTS }, &clock, &mut out)?;
+    let asked = write(to, &Parcel { head, body: &body, facts: FACTS, names: NAMES }, &clock, &mut out)?;
     Ok((Sent::read(&out), asked))
 }
 
@@ -302,10 +304,67 @@ fn what_is_signed_replaces_the_signature_that_was_brought() {
 }
 
 #[test]
+fn what_is_woven_in_replaces_what_was_brought_and_what_is_removed_is_gone() {
+    let weave = |text: &str| Weave::parse(text).unwrap();
+    let woven = destination(|plan| {
+        plan.url = "http://10.0.0.12:8080/in/{tenant}/{kind}/*?from={source}".into();
+        plan.woven = vec![
+            ("x-tenant".parse().unwrap(), weave("{tenant}")),
+            ("x-about".parse().unwrap(), weave("{source} {id} {attempt} {path}")),
+        ];
+        plan.remove = vec!["x-foo".parse().unwrap(), "cookie".parse().unwrap()];
+    });
+    let brought = [("x-tenant", "evil"), ("x-foo", "1"), ("X-Foo", "2"), ("cookie", "a=b"), ("x-stays", "here")];
+    let (sent, _) = write_to(&woven, &head(&brought), &["hello"]).unwrap();
+    assert_eq!(sent.target, "/in/acme/order%2Fpaid/a%20b?from=shop&x=1");
+    assert_eq!(sent.all("x-tenant"), ["acme"]);
+    assert_eq!(sent.all("x-about"), [format!("shop {ID} 3 a%20b")]);
+    assert!(sent.all("x-foo").is_empty() && sent.all("cookie").is_empty());
+    assert_eq!(sent.all("x-stays"), ["here"]);
+}
+
+#[test]
+fn a_value_that_would_lead_out_of_the_path_is_not_sent() {
+    let to = destination(|plan| plan.url = "http://10.0.0.12:8080/in/{kind}/x".into());
+    let parcel = |kind| Parcel { head: &[], body: &[], facts: FACTS, names: Names { kind, ..NAMES } };
+    let head = head(&[]);
+    for (kind, sent) in [("..", None), (".", None), ("../..", None), ("..\\x", None), ("a..", Some("/in/a../x?x=1"))] {
+        let mut out = Vec::new();
+        let written = write(&to, &Parcel { head: &head, ..parcel(kind) }, &Clock::system(), &mut out);
+        assert_eq!(written.err(), sent.is_none().then_some(Unsendable::Path), "{kind}");
+        assert!(sent.is_none_or(|target| Sent::read(&out).target == target), "{kind}");
+    }
+}
+
+#[test]
+fn writing_a_head_allocates_nothing_whatever_is_asked_of_it() {
+    let secret = Secret::new(b"whsec_b25lIGtleSBvZiB0d2VudHktZm91ciBi".to_vec());
+    let clothes: [&dyn Fn(&mut Plan); 3] =
+        [&|_| {}, &|plan| plan.sign = vec![Signer::read(Form::Whsec, &secret).unwrap()], &|plan| {
+            plan.url = "http://10.0.0.12:8080/in/{tenant}/{kind}/*".into();
+            plan.woven = vec![("x-about".parse().unwrap(), Weave::parse("{source} {id} {attempt} {path}").unwrap())];
+            plan.remove = vec!["cookie".parse().unwrap()];
+        }];
+    let brought = [("cookie", "a=b"), ("x-stays", "here")];
+    let brought = brought.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
+    // A path with dots or escapes is looked at in a copy.
+    let head = Head::encode(&Method::PUT, "/ab", "x=1", &brought.into_iter().collect(), &Credential::default());
+    let body = [Bytes::from_static(b"hello")];
+    for (number, clothes) in clothes.iter().enumerate() {
+        let (to, clock) = (destination(clothes), Clock::system());
+        let mut out = Vec::with_capacity(4096);
+        let names = Names { kind: "paid", ..NAMES };
+        let parcel = Parcel { head: &head, body: &body, facts: FACTS, names };
+        let info = allocation_counter::measure(|| write(&to, &parcel, &clock, &mut out).map(drop).unwrap());
+        assert_eq!(info.count_total, 0, "{number}");
+    }
+}
+
+#[test]
 fn facts_that_are_all_zero_still_make_a_sound_trace() {
     let mut out = Vec::new();
     let facts = Facts { event_id: [0; 16], span: 0, ..FACTS };
-    let parcel = Parcel { head: &head(&[]), body: &[], facts };
+    let parcel = Parcel { head: &head(&[]), body: &[], facts, names: NAMES };
     write(&destination(|_| {}), &parcel, &Clock::system(), &mut out).unwrap();
     assert!(is_traceparent(Sent::read(&out).all("traceparent")[0].as_bytes()));
 }

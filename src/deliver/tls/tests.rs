@@ -6,7 +6,7 @@ use super::super::alarm::{Alarm, Limits};
 use super::super::attempt::{Ended, Kit, attempt};
 use super::super::client::{Network, Shut};
 use super::super::plan::{Destination, Plan};
-use super::super::request::{Facts, Parcel};
+use super::super::request::{Facts, Names, Parcel};
 use super::super::upstream::{Identity, OK, Upstream, answer};
 use super::*;
 use crate::clock::{Clock, Timestamp};
@@ -114,7 +114,7 @@ async fn an_attempt_over_tls_reaches_the_destination_and_keeps_its_connection() 
         let mut limits = Limits { alarm: &mut alarm, deadline, stop: &stop };
         let head = Head::encode(&Method::POST, "", "", &HeaderMap::new(), &Credential::NONE);
         let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
-        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts };
+        let parcel = Parcel { head: &head, body: &[Bytes::from_static(b"over tls")], facts, names: Names::default() };
         let ended = attempt(&to, &mut kit, &mut limits, (&Clock::system(), &Network::default()), &parcel).await;
         assert!(matches!(ended, Ended::Heard(heard) if heard.status == 200));
     }
