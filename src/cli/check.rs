@@ -22,6 +22,7 @@ use crate::journal::HandOver;
 use crate::snapshot::{Ack, HopHeader, Hops};
 use crate::verify::Algorithm;
 
+mod reached;
 mod tenants;
 
 /// Width of the column of names.
@@ -293,6 +294,7 @@ fn destinations(config: &Config, destination: &Destination, out: &mut impl Write
     let host = plan.host.as_ref().map_or_else(String::new, |host| format!(" as {host}"));
     line(out, &plan.name, &format!("{}{host}", plan.url))?;
     more(out, &format!("at most {} attempts at once, each within {}", plan.concurrency, show_time(plan.deadline)))?;
+    reached::text(destination, out)?;
     let hand_over = match owed.hand_over {
         HandOver::Stored => "handed over once stored",
         HandOver::Verified => "handed over once proven, before it is stored",

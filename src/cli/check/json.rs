@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{confidence, names, proof, secrets, tenants};
+use super::{confidence, names, proof, reached, secrets, tenants};
 use crate::config::ceiling::{self, Load};
 use crate::config::{
     AddressList, Addresses, Config, Destination, Listener, LogFormat, LogLevel, Report, Route, Source,
@@ -164,6 +164,7 @@ fn json_destination(destination: &Destination) -> Value {
         "url": &*plan.url,
         "host": plan.host.as_deref(),
         "concurrency": plan.concurrency,
+        "reached": reached::json(destination),
         "deadline_seconds": plan.deadline.as_secs_f64(),
         "essential": owed.essential,
         "hand_over": match owed.hand_over { HandOver::Stored => "stored", HandOver::Verified => "verified" },
