@@ -24,6 +24,7 @@ use crate::journal::HandOver;
 use crate::snapshot::{HopHeader, Hops, Role};
 use crate::verify::Algorithm;
 
+mod reached;
 mod tenants;
 
 /// Width of the column of names.
@@ -322,6 +323,7 @@ fn destinations(config: &Config, destination: &Destination, out: &mut impl Write
         more(out, "mode: observe; what it would be sent is counted, and nothing is sent or becomes owed to it")?;
     }
     more(out, &format!("at most {} attempts at once, each within {}", plan.concurrency, show_time(plan.deadline)))?;
+    reached::text(destination, out)?;
     let hand_over = match owed.hand_over {
         HandOver::Stored => "handed over once stored",
         HandOver::Verified => "handed over once proven, before it is stored",

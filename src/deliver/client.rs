@@ -177,6 +177,8 @@ impl Door {
         let (host, ip) = (&self.host, address.ip());
         Shut::Denied(match why {
             None => format!("{host} leads to {address}, a listener of this house: its events would come in again"),
+            // No key declares where a proxy is: its address can be written out.
+            Some(why) if !self.is_direct() => format!("{host} leads to {ip}, {why}"),
             Some(why) => {
                 format!("{host} leads to {ip}, {why}; if that is meant, declare it: addresses = [\"{ip}\"]")
             }

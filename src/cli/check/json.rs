@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{confidence, names, proof, secrets, tenants};
+use super::{confidence, names, proof, reached, secrets, tenants};
 use crate::config::ceiling::{self, Load};
 use crate::config::{
     Ack, AddressList, Addresses, Config, Delivered, Destination, Listener, LogFormat, LogLevel, Report, Route, Source,
@@ -191,6 +191,7 @@ fn json_destination(destination: &Destination) -> Value {
         "host": plan.host.as_deref(),
         "mode": mode(destination.role),
         "concurrency": plan.concurrency,
+        "reached": reached::json(destination),
         "deadline_seconds": plan.deadline.as_secs_f64(),
         "essential": owed.essential,
         "hand_over": match owed.hand_over { HandOver::Stored => "stored", HandOver::Verified => "verified" },

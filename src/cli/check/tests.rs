@@ -73,6 +73,9 @@ fn build(text: &str) -> Result<Config, Report> {
     let secret = directory.path().join("secret");
     fs::write(&secret, "open-sesame-open-sesame").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let key = directory.path().join("whsec");
+    fs::write(&key, "whsec_b3Blbi1zZXNhbWUtb3Blbi1zZXNhbWU=").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(directory.path().join("office.txt"), "192.0.2.0/24\n2001:db8::/32\n").unwrap();
     config::load(&path)
 }
@@ -152,6 +155,36 @@ fn who_only_observes_is_told_and_what_that_costs() {
         (modes("sources"), modes("destinations")),
         (vec!["observe".into(), "live".into()], vec!["live".into(), "observe".into()])
     );
+}
+
+#[test]
+fn how_a_destination_is_reached_is_told() {
+    let told = |more: &str| {
+        let text = printed(&TEXT.replace("url = \"http://127.0.0.1:9002/hooks\"", more));
+        text.split("other          ").nth(1).unwrap().split("handed over").next().unwrap().to_owned()
+    };
+    let cases = [
+        ("url = \"http://127.0.0.1:9002/\"", ""),
+        ("url = \"http://crm.internal/\"", ""),
+        ("url = \"http://crm.example.com/\"", "may not lead to private networks, for want of `addresses`"),
+        (
+            "url = \"http://crm.example.com/\"\naddresses = [\"10.0.0.0/8\"]",
+            "to 1 range of `addresses` and nowhere else",
+        ),
+        (
+            "url = \"http://crm.example.com/\"\nproxy = \"http://proxy:3128\"",
+            "through the proxy http://proxy:3128, which looks its name up",
+        ),
+        (
+            "url = \"http://127.0.0.1:9002/\"\nrate = \"50/s\"\nsign = { standard-webhooks = { file = \"whsec\" } }",
+            "signed as Standard Webhooks; an attempt begins every 20ms at most",
+        ),
+    ];
+    for (said, expected) in cases {
+        let told = told(said);
+        assert!(told.contains(expected) && !told.contains("b3Blbi1"), "{said}: {told}");
+        assert_eq!(told.trim_end().lines().count(), if expected.is_empty() { 2 } else { 3 }, "{said}: {told}");
+    }
 }
 
 #[test]

@@ -72,6 +72,19 @@ async fn what_is_connected_to_was_found_to_be_allowed() {
 }
 
 #[tokio::test]
+async fn a_proxy_is_where_the_operators_own_machines_are() {
+    let network = network(&[], KNOWN);
+    let proxy = |host: &str| {
+        let origin = Way::Whole("http://far.example.com".into());
+        Door { reach: Reach::of_house(host), way: origin, ..door(host, 9, &[]) }
+    };
+    assert!(proxy("crm.example.com").addresses(&network).await.is_ok(), "a private address needs no `addresses`");
+    let shut = proxy("here.example.com").open(&network).await;
+    let Err(Shut::Proxy(why)) = shut else { panic!("this machine is `localhost`, or written out") };
+    assert_eq!(why, "the proxy: here.example.com leads to 127.0.0.1, this machine");
+}
+
+#[tokio::test]
 async fn a_listener_of_this_house_is_no_destination_however_it_is_named() {
     let upstream = Upstream::new(vec![answers(OK)]).await;
     let port = upstream.address.port();

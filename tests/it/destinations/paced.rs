@@ -1,6 +1,6 @@
 //! A destination that is promised a rate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{attempts, configuration, send};
 use crate::support::eventually;
@@ -18,19 +18,18 @@ fn attempts_begin_no_faster_than_was_promised_retries_included() {
     );
     let estate = Estate::new(&configuration(&sections, &["slow", "free"]));
     let house = House::start(&estate);
+    let started = Instant::now();
     for number in 0..10 {
         send(&house, "", &[], number);
     }
     eventually("all for the other one", || free.count() == 10);
     // Three attempts of each event.
     eventually("the last attempt", || slow.count() == 30);
-    let arrivals = slow.arrivals();
-    let spent = arrivals[29].at - arrivals[0].at;
     // 50 ms between two of them, but for those 20 ms that one may be early; a machine that is slow takes longer.
-    assert!(spent >= Duration::from_millis(29 * 50 - 40), "30 attempts in {spent:?}");
-    for window in arrivals.windows(5) {
-        let spent = window[4].at - window[0].at;
-        assert!(spent >= Duration::from_millis(100), "5 attempts within {spent:?}");
+    for (arrival, number) in slow.arrivals().iter().zip(0_u64..) {
+        let spent = arrival.at - started;
+        let least = Duration::from_millis((number * 50).saturating_sub(20));
+        assert!(spent >= least, "attempt {number} after {spent:?}");
     }
     eventually("the count", || attempts(&house, "slow", "refused") == 30.0);
     house.metrics().no_panics();
