@@ -33,6 +33,7 @@ mod tls;
 mod upstream;
 mod weave;
 mod whose;
+mod work;
 mod worker;
 
 #[cfg(any(test, fuzzing))]

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::callers::{AWAITED, Callers, Courier};
+use crate::callers::{AWAITED, Callers};
 use crate::clock::{Clock, Timestamp};
 use crate::journal::{Delivery, Lane, ReadJob, Settlement, Taken, Tenants};
 use crate::metrics::DestinationMetrics;
@@ -32,6 +32,7 @@ use super::pace::{Dice, Pace, Patience, Step, Turn, step};
 use super::plan::Destination;
 use super::throttle::Throttle;
 use super::whose::TenantNames;
+use super::work::Work;
 use super::{Death, Ending, House};
 
 /// How many events may be taken and put back, because it is not their time, before somebody else gets a turn.
@@ -87,29 +88,6 @@ struct Seat {
     waker: Option<Waker>,
     given: Option<Work>,
     idle: bool,
-}
-
-/// One event that was taken and is to be attempted.
-#[derive(Debug)]
-pub(super) struct Work {
-    /// Where it goes, as that was said when it was begun.
-    pub(super) to: Arc<Destination>,
-    pub(super) delivery: Delivery,
-    /// The number of this attempt; the first is 1.
-    pub(super) number: u32,
-    /// For the span of our own `traceparent`.
-    pub(super) span: u64,
-    /// Whom to bring what is answered.
-    pub(super) courier: Option<Courier>,
-    pass: Pass,
-    bytes: u64,
-    began: Instant,
-}
-
-impl Work {
-    pub(super) const fn began(&self) -> Instant {
-        self.began
-    }
 }
 
 /// Which workers are to be started.

@@ -15,11 +15,12 @@ use crate::drain::Drain;
 
 use super::alarm::{Alarm, Limits};
 use super::attempt::{Ended, Kit, attempt};
-use super::desk::{Desk, Hired, Work};
+use super::desk::{Desk, Hired};
 use super::line::Line;
 use super::plan::Destination;
 use super::request::{Facts, Names, Parcel};
 use super::whose::Whose;
+use super::work::Work;
 
 /// How long a worker keeps its connection without anything to do: less than the minute after which many servers close it.
 const IDLE: Duration = Duration::from_secs(50);
@@ -90,7 +91,7 @@ impl Worker {
         });
         let (head, body) = (&delivery.head, delivery.body.pieces());
         let parcel = Parcel { head, body, facts, courier: work.courier.as_ref(), names };
-        let mut limits = Limits { alarm, deadline: work.began() + to.deadline, stop };
+        let mut limits = Limits { alarm, deadline: work.began + to.deadline, stop };
         attempt(to, kit, &mut limits, (clock, network), &parcel).await
     }
 

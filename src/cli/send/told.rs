@@ -71,7 +71,7 @@ impl<'a> Told<'a> {
             match told.route {
                 Some(route) if route.to.is_none() => writeln!(out, "  discarded by route {}", route.label)?,
                 Some(route) if !live.is_empty() => {
-                    writeln!(out, "  by route {} it goes to {}", route.label, list(&live))?
+                    writeln!(out, "  by route {} it goes to {}", route.label, list(&live))?;
                 }
                 _ => writeln!(out, "  no route takes it anywhere: it is stored, and owed to nobody")?,
             }
