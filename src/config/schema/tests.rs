@@ -145,7 +145,8 @@ fn speechless(schema: &Value, path: &str, spoken: bool, found: &mut BTreeSet<Str
             found.insert(path.clone());
         }
         // The words of a section are not those of its keys.
-        speechless(below, &path, spoken && path.matches('.').count() > 2, found);
+        let section = path.matches('.').count() == 1 && below["type"] == "object";
+        speechless(below, &path, spoken && !section, found);
     }
     if schema["additionalProperties"].is_object() {
         speechless(&schema["additionalProperties"], &format!("{path}.*"), spoken, found);
