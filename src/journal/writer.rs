@@ -1,7 +1,7 @@
 //! Who writes?
 //!
 //! One thread. A round takes what is queued, writes it in one piece, syncs once, and publishes the batch; between batches
-//! it keeps house: spares, checkpoints, letters, carrying forward, expiry. In a rush it lets records gather (at most 0.4 ms).
+//! it keeps house: spares, checkpoints, letters, carrying forward, expiry. In a rush it lets records gather (at most 0.5 ms).
 //!
 //! Promises: nothing is published before a sync that covers it returned; after a failed sync nothing is written to that
 //! segment any more; after a second one in a row nothing at all.
