@@ -11,6 +11,7 @@ mod json;
 
 pub(super) use asked::{Check, run};
 pub(super) use json::{json, problems};
+pub(super) use tenants::met;
 
 use std::io::{self, Write};
 

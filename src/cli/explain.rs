@@ -21,7 +21,7 @@ use crate::config::{Ack, Config, Destination, NONE, Route, Source, show_size, sh
 use crate::event::Dedup;
 use crate::route::Tenant;
 
-use super::check::{ack, line, more};
+use super::check::{ack, line, met, more};
 
 /// Largest request that is read, in bytes.
 const REQUEST_MAX: u64 = 2 << 30;
@@ -284,6 +284,7 @@ fn proof(source: &Source, story: &Story<'_>, asked: &Asked) -> &'static str {
 
 fn said(config: &Config, source: &Source, told: &Told<'_>, out: &mut impl Write) -> io::Result<()> {
     line(out, "tenant", &tenant(told))?;
+    more(out, &format!("its limits: {}", met(config, source, told.tenant())))?;
     line(out, "kind", if told.glimpse.kind.is_empty() { "none" } else { &told.glimpse.kind })?;
     line(out, "event id", &id(source, told))?;
     if !told.glimpse.readable {
@@ -373,6 +374,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
             "tenant": match told.tenant() { Tenant::One(name) => Some(name), _ => None },
             "mixed": told.tenant() == Tenant::Mixed,
             "tenant_keys": told.glimpse.tenants.keys,
+            "limits": story.source.map(|source| met(config, source, told.tenant())),
             "kind": &*told.glimpse.kind,
             "ack": story.source.map(|source| acknowledged(source, told)),
             "id": told.id.map(|id| id.to_string()),

@@ -84,7 +84,8 @@ pub struct Told<'c> {
     pub passed: Vec<&'c Route>,
     /// The route that decides; `None` where none matches.
     pub route: Option<&'c Route>,
-    /// Who hears it, or would if they did not only observe, and at which URL; `None` for one whose URL does not go with the event's path.
+    /// Who hears it, or would if they did not only observe, and at which URL; `None` for one whose URL does not go with
+    /// the event's path.
     pub to: Vec<(&'c Destination, Option<String>)>,
 }
 

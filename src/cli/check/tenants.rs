@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::{head, line, more};
 use crate::config::{Config, Source, show_size, show_time};
-use crate::tenant::{Beyond, Configured, Limits, Mode};
+use crate::route::Tenant;
+use crate::tenant::{Beyond, Configured, Limits, Manner, Mode};
 
 /// After so many tenants, one more line is no help.
 const SHOWN: usize = 20;
@@ -69,17 +70,46 @@ fn per(limits: &Limits) -> String {
     format!("{}/{unit}", limits.count)
 }
 
+/// What limits an event of this source meets on account of whose it is.
+pub(in crate::cli) fn met(config: &Config, source: &Source, tenant: Tenant<'_>) -> String {
+    let spec = &config.tenants.spec;
+    let unknown = |shared: &str| match &spec.unknown {
+        Some(limits) => format!("{}{shared}; over it {}", rate(limits), over(source)),
+        None => "none: who is not configured may send as much as they like".to_owned(),
+    };
+    match tenant {
+        Tenant::One(name) => {
+            let known = spec.tenants.iter().find(|known| *known.name == *name);
+            match known.and_then(|known| Some((known.limits.as_ref()?, known.over))) {
+                Some((limits, None)) => format!("{}; over it {}", rate(limits), over(source)),
+                Some((limits, Some(mode))) => {
+                    let manner = Manner { mode, ..source.tenancy.manner };
+                    format!("{}; over it {} (as its section says)", rate(limits), does(source, manner))
+                }
+                None => "none: it may send as much as it likes".to_owned(),
+            }
+        }
+        Tenant::Unknown => unknown(""),
+        Tenant::Mixed => "those of each of them: all are charged, or none".to_owned(),
+        Tenant::None if source.tenancy.named => unknown(", for all events of this source that name nobody"),
+        Tenant::None => "none: the events of this source name no tenants".to_owned(),
+    }
+}
+
 /// What happens at a source over a tenant's rate, and why.
 pub(super) fn over(source: &Source) -> String {
+    format!("{} ({})", does(source, source.tenancy.manner), source.tenancy.why)
+}
+
+fn does(source: &Source, manner: Manner) -> String {
     let tenancy = &source.tenancy;
-    let does = match (tenancy.manner.mode, tenancy.manner.beyond) {
+    match (manner.mode, manner.beyond) {
         (Mode::Refuse, _) => format!("refused with {}", tenancy.refusal),
         (Mode::Shape, Beyond::Refuse) => {
             format!("delivered later, and beyond the quota refused with {}", tenancy.refusal)
         }
         (Mode::Shape, Beyond::Release) => "delivered later, and beyond the quota at once".to_owned(),
-    };
-    format!("{does} ({})", tenancy.why)
+    }
 }
 
 /// The same for machines.

@@ -244,6 +244,30 @@ fn a_batch_of_several_tenants_and_a_tenant_are_led_apart() {
 }
 
 #[test]
+fn the_limits_of_whose_it_is_are_told() {
+    let stage = Stage::set();
+    let text = TEXT.replace(
+        "[tenant.first]\n",
+        "[tenants]\nrate = \"10/s\"\n\n[tenant.first]\nover = \"refuse\"\nrate = \"2/m\"\nburst = 7\n",
+    );
+    for (name, body, limited, free) in [
+        ("one", r#"{"entry":[{"id":"1"}]}"#, "2/m, 7 at once;", "none: it may send as much as it likes"),
+        ("over", r#"{"entry":[{"id":"1"}]}"#, "(as its section says)", "none: it may"),
+        ("two", r#"{"entry":[{"id":"1"},{"id":"2"}]}"#, "those of each of them", "those of each of them"),
+        ("other", r#"{"entry":[{"id":"2"}]}"#, "10/s, 50 at once;", "none: who is not configured"),
+        ("nobody", "{}", "for all events of this source that name nobody; over it", "none: who is not configured"),
+    ] {
+        let body = stage.write(name, body.as_bytes());
+        for (text, limits) in [(&text[..], limited), (TEXT, free)] {
+            stage.write("porteiro.toml", text.as_bytes());
+            let told = check(&stage, &["--source", "meta", "--body", &body], &["its limits: ", limits]);
+            assert!(told["event"]["limits"].as_str().unwrap().contains(limits), "{told}");
+        }
+    }
+    check(&stage, &["--path", "/tokens/x/y"], &["its limits: none: the events of this source name no tenants"]);
+}
+
+#[test]
 fn what_is_refused_is_told_with_its_status() {
     let stage = Stage::set();
     let large = stage.write("large", &[b' '; 1025]);
