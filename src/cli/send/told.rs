@@ -63,7 +63,8 @@ impl<'a> Told<'a> {
     /// What became of it, and where to look.
     fn next(&self, asked: &Asked, out: &mut impl Write) -> io::Result<()> {
         let story = rehearse(self.config, asked);
-        if story.as_ref().is_some_and(Story::is_observed) {
+        let observed = story.as_ref().is_some_and(Story::is_observed);
+        if observed {
             writeln!(out, "  the source only observes: nothing is stored or sent, and what would be is counted")?;
         } else if let Some(End::Heard(told)) = story.map(|story| story.end) {
             let (live, aside): (Vec<_>, Vec<_>) = told.to.iter().map(|(to, _)| *to).partition(|to| to.is_live());
@@ -80,8 +81,11 @@ impl<'a> Told<'a> {
             }
         }
         if let (Some(metrics), true) = (self.config.metrics.filter(|address| address.port() != 0), self.own) {
-            let command = format!("curl -s http://{metrics}/metrics | grep 'attempts_total.*delivered'");
-            writeln!(out, "\nWhether it arrived\n  {command}")?;
+            let (what, counted) = match observed {
+                true => ("What would have been sent", "would_send_events_total{"),
+                false => ("Whether it arrived", "attempts_total.*delivered"),
+            };
+            writeln!(out, "\n{what}\n  curl -s http://{metrics}/metrics | grep '{counted}'")?;
         }
         let tried = self.config.listeners.get(asked.listener).filter(|listener| {
             listener.files.is_empty() && listener.address.ip().is_loopback() && listener.trusted_hops.is_none()
@@ -89,6 +93,9 @@ impl<'a> Told<'a> {
         if let (Some(listener), true) = (tried, self.own) {
             let (path, title) = (self.config.path.display(), &self.source.built.facts.title);
             writeln!(out, "\nTo go live")?;
+            if observed {
+                writeln!(out, "  remove mode = \"observe\" from source {}, porteiro reload;", self.source.name)?;
+            }
             writeln!(out, "  listener {} takes calls of this machine only: give it in {path}", listener.name)?;
             writeln!(out, "  the world's address and a certificate, or name the proxy in front of it; start again,")?;
             writeln!(out, "  and paste the URL at {title}")?;
