@@ -61,6 +61,8 @@ pub use lane::{Backlog, Delivery, Lane, ReadDone, ReadJob, Settlement, Taken};
 pub(crate) use options::Faults;
 pub use options::{ConfigureError, DestinationPlan, HandOver, OpenError, Options};
 pub use record::{Chunks, Pending, Receipt, Record, Refused, StoreId, Target, Tenants, Then, Void};
+#[cfg(test)]
+pub(crate) use storage::Ailing;
 pub use storage::{Disk, File, Guard, Memory, Storage};
 pub use writer::{Step, Writer};
 

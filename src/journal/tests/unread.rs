@@ -1,128 +1,19 @@
 //! A piece of a segment that cannot be read costs the events in it, and no other.
 
-use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::rig::{Rig, START, number_of, plans, record, small};
 use crate::clock::Clock;
 use crate::journal::lane::{READ_AGAIN, READ_TRIES};
-use crate::journal::{File, Guard, Journal, Lane, Memory, Settlement, Storage, Taken, dead_reason};
-
-/// What a read of a stretch of each segment says.
-#[derive(Clone, Copy, Debug)]
-struct Fault {
-    from: u64,
-    to: u64,
-    number: i32,
-}
-
-/// Files in memory of which a stretch cannot be read.
-#[derive(Clone, Debug, Default)]
-struct Worn {
-    files: Memory,
-    fault: Arc<Mutex<Option<Fault>>>,
-    failed: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct WornFile {
-    file: Arc<dyn File>,
-    disk: Worn,
-    segment: bool,
-}
-
-impl Worn {
-    fn file(&self, name: &str, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(WornFile { file: file?, disk: self.clone(), segment: name.starts_with("log/") }))
-    }
-
-    fn breaks(&self, from: u64, to: u64, number: i32) {
-        *self.fault.lock().unwrap() = Some(Fault { from, to, number });
-    }
-
-    fn heals(&self) {
-        *self.fault.lock().unwrap() = None;
-    }
-}
-
-impl Storage for Worn {
-    fn lock(&self) -> io::Result<Box<dyn Guard>> {
-        self.files.lock()
-    }
-
-    fn create_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.create_directory(directory)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.files.list(directory)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(name, self.files.open(name))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(name, self.files.create(name))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.sync_directory(directory)
-    }
-
-    fn free_space(&self) -> io::Result<u64> {
-        self.files.free_space()
-    }
-
-    fn entropy(&self, out: &mut [u8]) -> io::Result<()> {
-        self.files.entropy(out)
-    }
-}
-
-impl File for WornFile {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let end = offset + into.len() as u64;
-        match *self.disk.fault.lock().unwrap() {
-            Some(fault) if self.segment && offset < fault.to && fault.from < end => {
-                self.disk.failed.fetch_add(1, SeqCst);
-                Err(io::Error::from_raw_os_error(fault.number))
-            }
-            _ => self.file.read_at(into, offset),
-        }
-    }
-
-    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        self.file.write_at(pieces, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-}
+use crate::journal::{Ailing, Journal, Lane, Settlement, Storage, Taken, dead_reason};
 
 const EVENTS: u64 = 200;
 
 /// A journal that owes two hundred events of a kilobyte, most of them not at hand.
-fn owing() -> (Worn, Rig) {
-    let (disk, (clock, hand)) = (Worn::default(), Clock::manual(START));
+fn owing() -> (Ailing, Rig) {
+    let (disk, (clock, hand)) = (Ailing::default(), Clock::manual(START));
     let seam: Arc<dyn Storage> = Arc::new(disk.clone());
     let (journal, writer, report) = Journal::open(seam, small(), clock.clone(), &["source"], &plans()).unwrap();
     let mut rig = Rig { storage: disk.files.clone(), journal, writer, report, hand, clock };
@@ -190,7 +81,7 @@ fn a_block_that_is_lost_costs_the_events_in_it_after_some_tries() {
     }
 }
 
-fn rig_again(rig: Rig, disk: &Worn) -> Rig {
+fn rig_again(rig: Rig, disk: &Ailing) -> Rig {
     let Rig { storage, journal, writer, report: _, hand, clock } = rig;
     drop((journal, writer));
     let seam: Arc<dyn Storage> = Arc::new(disk.clone());
@@ -212,7 +103,7 @@ fn what_fails_as_a_whole_or_for_another_reason_is_tried_for_ever_and_costs_nothi
         disk.heals();
         let (rest, _) = deliver(&mut rig, &lane, 10_000);
         assert_eq!([some, rest].concat(), (1..=EVENTS).collect::<Vec<u64>>(), "{from} {number}");
-        assert!(disk.failed.load(SeqCst) > 0);
+        assert!(disk.unread.load(SeqCst) > 0);
     }
 }
 
