@@ -197,12 +197,18 @@ impl Writer {
         self.house.helper = Some(chores::Helper::start(Arc::clone(&self.storage), Arc::clone(&self.shared))?);
         loop {
             match self.step() {
-                Step::Worked => gather::pass(self.house.gather.take()),
+                Step::Worked => gather::pass(self.pause()),
                 Step::Idle { until } => self.wait(until),
                 Step::Closed => return Ok(()),
                 Step::Fatal(error) => return Err(error),
             }
         }
+    }
+
+    /// How long records may gather now: not at all while some that were taken wait already.
+    pub(in crate::journal) fn pause(&mut self) -> Option<Duration> {
+        let wait = self.house.gather.take();
+        wait.filter(|_| !self.has_items())
     }
 
     /// Sleeps until there is something, or until that time.
