@@ -156,8 +156,9 @@ async fn carry(
         let after = found.retry_after.as_ref().and_then(|value| retry_after(value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
         let delivered = matches!(outcome, Outcome::Delivered { .. });
-        // Of all answers this one is never the destination's own (RFC 9110, 15.5.8).
-        if !delivered && found.status == 407 && !to.door.is_direct() {
+        // Of all answers of whoever is asked for the whole URL this one is never the destination's own (RFC 9110, 15.5.8),
+        // whatever the operator takes for success. In a tunnel it is not the proxy who speaks.
+        if found.status == 407 && to.door.asks_whole() {
             return Err(Heard::fault(Fault::Proxy, Some(Barred::Status(407).to_string())));
         }
         // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
