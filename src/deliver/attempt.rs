@@ -20,7 +20,6 @@ use super::line::{Appetite, Exchange, Line, Silence};
 use super::plan::Destination;
 use super::proxy::Barred;
 use super::request::{Parcel, Unsendable, write};
-use super::tls::is_alert;
 
 /// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
@@ -147,11 +146,7 @@ async fn carry(
         let found = match limits.within(exchange.send()).await? {
             Ok(found) => found,
             Err(_) if exchange.is_stale() => continue,
-            // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
-            Err(Silence::Broken(error)) if exchange.is_mute() && is_alert(&error) => {
-                return Err(Heard::fault(Fault::Tls, Some(error.to_string())));
-            }
-            Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
+            Err(silence) => return Err(silent(to, silence, exchange.is_mute())),
         };
         let after = found.retry_after.as_ref().and_then(|value| retry_after(value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
@@ -176,6 +171,18 @@ async fn carry(
         let (answer, awaited) = if awaited { share(found, answer, &appetite, delivered) } else { (answer, None) };
         return Ok(Ended::Heard(Heard { outcome, status, answer: answer.into(), detail: None, awaited }));
     }
+}
+
+/// Why there is no answer.
+fn silent(to: &Destination, silence: Silence, mute: bool) -> Ended {
+    // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
+    if mute
+        && let Silence::Broken(error) = &silence
+        && let Some(why) = to.door.tls.as_ref().and_then(|proof| proof.alert(error))
+    {
+        return Heard::fault(Fault::Tls, Some(why));
+    }
+    Heard::fault(Fault::Broken, Some(silence.to_string()))
 }
 
 #[cfg(test)]
