@@ -4,6 +4,7 @@ mod codec;
 mod configure;
 mod disk;
 mod lanes;
+mod lost;
 mod restart;
 mod rig;
 mod room;

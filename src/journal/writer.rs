@@ -360,14 +360,18 @@ impl Writer {
         };
         self.refuse_change(ConfigureError::Ended);
         let left = self.taken.items.split_off(self.taken.next);
-        let mut upto = 0;
+        let (mut upto, mut lost) = (0, 0);
         let mut voids = Vec::new();
         for mut item in left.into_iter().chain(queued) {
             upto = upto.max(item.seq);
+            lost += u64::from(item.buffered);
             voids.push(item.seq);
             if let Some(then) = item.then.take() {
                 self.taken.done.push(Done { seq: item.seq, then, durable: false });
             }
+        }
+        if let Some(metrics) = &self.shared.options.metrics {
+            metrics.buffered_lost.inc_by(lost);
         }
         let mut releases = self.shared.releases();
         releases.void(voids);
