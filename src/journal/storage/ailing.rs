@@ -1,9 +1,9 @@
 //! Files in memory, on a disk that ails: for the tests of every room that stands on a journal.
 //!
-//! Which syncs fail and which stretch cannot be read is said from outside, while the journal runs; all else is [`Memory`]'s.
+//! Which syncs fail, which stretch cannot be read, whether there is space: that is said from outside, while the journal runs; all else is [`Memory`]'s.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use super::{File, Guard, Memory, Storage};
@@ -16,12 +16,14 @@ struct Worn {
     number: i32,
 }
 
-/// Files in memory of which a stretch cannot be read, or whose next syncs fail.
+/// Files in memory of which a stretch cannot be read, whose next syncs fail, or that is full.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ailing {
     pub(crate) files: Memory,
     /// So many syncs fail from now on.
     pub(crate) syncs: Arc<AtomicU32>,
+    /// Whether there is no space for another file.
+    pub(crate) full: Arc<AtomicBool>,
     /// So many reads failed.
     pub(crate) unread: Arc<AtomicU64>,
     worn: Arc<Mutex<Option<Worn>>>,
@@ -68,6 +70,9 @@ impl Storage for Ailing {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        if self.full.load(SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file(name, self.files.create(name))
     }
 
