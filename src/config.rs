@@ -51,7 +51,7 @@ pub use ack::{Ack, Delivered};
 pub use addresses::{AddressList, Addresses, is_list};
 pub use besides::Shown;
 pub use destinations::Destination;
-pub use inventory::{Changes, Inventory, Stamp};
+pub use inventory::{Changes, Inventory, Stamp, Unchecked};
 pub use listeners::Listener;
 pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
@@ -107,6 +107,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
+    /// What could not be looked at, because Porteiro will run on another machine.
+    pub unchecked: Vec<Unchecked>,
     /// What was said, and on which files it stands.
     pub inventory: Inventory,
     tests: Cases,
@@ -187,6 +189,10 @@ const FORMAT: i64 = 1;
 /// How long a SIGTERM waits if nothing is said.
 const SHUTDOWN: Duration = Duration::from_secs(25);
 
+/// What of the machine is not asked where it is another one.
+const THE_MACHINE: &str =
+    "it is another one: where the journal and the control socket stand, /etc/hosts, how many files may be open";
+
 /// Reads, checks and builds the configuration in `path`; relative paths in it are relative to the file.
 ///
 /// # Errors
@@ -260,9 +266,12 @@ fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Repo
     let Some(config) = config else {
         return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
     };
-    let inventory = Inventory::take(outside.asked);
+    if outside.environment.is_elsewhere() {
+        outside.asked.unchecked("the machine".to_owned(), THE_MACHINE);
+    }
+    let (inventory, unchecked) = (Inventory::take(outside.asked), outside.asked.left_unchecked());
     let tests = config.tests.standing_in(files[0].clone());
-    Ok(Config { dangers: dangers.into_dangers(files), inventory, tests, ..config })
+    Ok(Config { dangers: dangers.into_dangers(files), unchecked, inventory, tests, ..config })
 }
 
 /// Builds every section, and checks them against each other.
@@ -328,6 +337,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         routes,
         tenants,
         dangers: None,
+        unchecked: Vec::new(),
         inventory: Inventory::default(),
         tests,
     })

@@ -273,7 +273,9 @@ fn limits(source: &Source, asked: &Asked) -> String {
 fn proof(source: &Source, story: &Story<'_>, asked: &Asked) -> &'static str {
     use crate::ingress::Rejection;
     match (&story.end, asked.proven_at) {
-        (End::Challenged(_), _) => "a handshake, which has a proof of its own",
+        (End::Challenged { owing: false, .. }, _) => "a handshake, which has a proof of its own",
+        (End::Challenged { .. }, Some(_)) => "holds, and it is a handshake",
+        (End::Challenged { .. }, None) => "was not asked for: the handshake is taken for proven (--prove asks)",
         (End::Refused(Rejection::Unproven(_)), _) => "does not hold",
         (End::Refused(_), _) => "was not asked for: the request is refused before",
         (End::Heard(_), _) if source.built.verifier.proves_nothing() => "none: everything is taken for an event",
@@ -348,7 +350,7 @@ fn answer(story: &Story<'_>) -> String {
     let status = story.status();
     match (&story.end, story.source) {
         (End::Refused(rejection), _) => format!("{status}: {rejection}"),
-        (End::Challenged(challenge), _) => format!("{status}: the handshake, {} bytes", challenge.body().len()),
+        (End::Challenged { answer, .. }, _) => format!("{status}: the handshake, {} bytes", answer.body().len()),
         (End::Heard(_), Some(source)) => {
             let success = &source.built.answers.success;
             let body = match success.content_type {
@@ -365,7 +367,7 @@ fn answer(story: &Story<'_>) -> String {
 pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &mut impl Write) -> io::Result<()> {
     let told = match &story.end {
         End::Heard(told) => Some(told),
-        End::Refused(_) | End::Challenged(_) => None,
+        End::Refused(_) | End::Challenged { .. } => None,
     };
     let heard_by = |(to, url): &(&Destination, Option<String>)| json!({ "destination": &*to.plan.name, "url": url, "observes": !to.is_live() });
     let route = |route: &Route| json!({ "route": &*route.label, "line": route.line });
@@ -394,6 +396,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
         "observed": story.is_observed(),
         "proof": if asked.proven_at.is_some() { "asked" } else { "skipped" },
         "status": story.status(),
+        "handshake": matches!(story.end, End::Challenged { .. }),
         "refused": match &story.end { End::Refused(rejection) => Some(rejection.word()), _ => None },
         "event": event,
     });

@@ -58,11 +58,21 @@ struct Text {
     said: Option<Arc<str>>,
 }
 
+/// What was not looked at, because it is only where Porteiro will run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unchecked {
+    /// What it is, such as `file secrets/github`.
+    pub what: String,
+    /// Why it was not, and what stands in for it.
+    pub why: &'static str,
+}
+
 /// What is asked for while a configuration is built: its text, and the files that it names.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     files: RefCell<BTreeMap<PathBuf, (String, Stamp)>>,
     texts: RefCell<BTreeMap<PathBuf, Text>>,
+    unchecked: RefCell<BTreeSet<Unchecked>>,
     /// The text is not read again, but taken from here.
     kept: bool,
 }
@@ -79,6 +89,16 @@ impl Asked {
         if !files.contains_key(path) {
             files.insert(path.to_owned(), (said.to_owned(), Stamp::of(path)));
         }
+    }
+
+    /// Notes that something was not looked at.
+    pub(crate) fn unchecked(&self, what: String, why: &'static str) {
+        self.unchecked.borrow_mut().insert(Unchecked { what, why });
+    }
+
+    /// What was not looked at, in the order of its names.
+    pub(crate) fn left_unchecked(&self) -> Vec<Unchecked> {
+        self.unchecked.borrow().iter().cloned().collect()
     }
 
     /// A file that holds text of the configuration; of one that is too large, a little more than is allowed.

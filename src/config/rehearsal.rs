@@ -26,7 +26,7 @@ use crate::route::{Facts, Table, Tenant};
 use crate::select;
 use crate::snapshot::{Entry, Pattern, Role, Router};
 use crate::tenant;
-use crate::verify::{Challenge, Verdict, VerifyError};
+use crate::verify::Challenge;
 
 /// A request to be tried.
 #[derive(Clone, Debug)]
@@ -65,8 +65,13 @@ pub struct Story<'c> {
 pub enum End<'c> {
     /// It was refused before it said anything.
     Refused(Rejection),
-    /// It is a handshake, answered at once.
-    Challenged(Challenge),
+    /// It is a handshake, answered at once, if what it has to be proven by holds.
+    Challenged {
+        /// The answer.
+        answer: Challenge,
+        /// Whether anything but the handshake itself has to be proven.
+        owing: bool,
+    },
     /// It is an event, if it is proven.
     Heard(Box<Told<'c>>),
 }
@@ -110,7 +115,7 @@ impl Story<'_> {
         match (&self.end, self.source) {
             (End::Refused(Rejection::Unproven(_)), Some(source)) => source.built.answers.reject.status,
             (End::Refused(rejection), _) => rejection.status().as_u16(),
-            (End::Challenged(challenge), _) => challenge.status(),
+            (End::Challenged { answer, .. }, _) => answer.status(),
             (End::Heard(_), Some(source)) => source.built.answers.success.status,
             (End::Heard(_), None) => StatusCode::OK.as_u16(),
         }
@@ -137,7 +142,7 @@ pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
     };
     let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked)) {
         Err(rejection) => End::Refused(rejection),
-        Ok(Some(challenge)) => End::Challenged(challenge),
+        Ok(Some((answer, owing))) => End::Challenged { answer, owing },
         Ok(None) => End::Heard(Box::new(heard(config, *found.to, found.rest, &request)?)),
     };
     Some(Story { listener, source: Some(source), end })
@@ -159,17 +164,16 @@ fn admitted(config: &Config, source: &Source, asked: &Asked) -> Result<(), Rejec
 }
 
 /// A handshake is one whether or not the proof is asked for, as is a method that no event comes with.
-fn proven(source: &Source, request: &select::Request<'_>, asked: &Asked) -> Result<Option<Challenge>, Rejection> {
-    let at = asked.proven_at;
-    match (source.built.verifier.verify(request, asked.client, at.unwrap_or(Timestamp::ZERO)), at) {
-        (Ok(Verdict::Challenge(challenge)), _) => Ok(Some(challenge)),
-        (Ok(Verdict::Proven(_)), _) => Ok(None),
-        (Err(error), Some(_)) => Err(error.into()),
-        (Err(error @ (VerifyError::Method | VerifyError::ChallengeToken | VerifyError::ChallengeText)), None) => {
-            Err(error.into())
-        }
-        (Err(_), None) => Ok(None),
+fn proven(
+    source: &Source,
+    request: &select::Request<'_>,
+    asked: &Asked,
+) -> Result<Option<(Challenge, bool)>, Rejection> {
+    let verifier = &source.built.verifier;
+    if let Some(at) = asked.proven_at {
+        verifier.verify(request, asked.client, at)?;
     }
+    Ok(verifier.suppose(request)?)
 }
 
 fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Request<'_>) -> Option<Told<'c>> {

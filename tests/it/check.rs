@@ -89,9 +89,59 @@ fn what_is_only_on_the_box_need_not_be_here() {
     assert!(code == 78 && said.contains("3 problems in "), "{said}");
     let (code, told, said) = check(&estate, "box.toml", &["--offline"]);
     assert!(code == 0 && told.contains("is a configuration that works."), "{said}");
+    for line in [
+        "\nNot checked here\n",
+        "\n  file /no/such/token: it is not here, and taken for right\n",
+        "\n  file key.pem: what it belongs to is not here, and it is taken for right\n",
+        "\n  the machine: it is another one: ",
+        "\n  variable ELSEWHERE: it is not here, and taken for right\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is missing in\n{told}");
+    }
+    let (_, told, _) = check(&estate, "box.toml", &["--offline", "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let what = told["not_checked"].as_array().unwrap().iter().map(|left| left["what"].as_str().unwrap());
+    let expected =
+        ["file /no/such/certificate.pem", "file /no/such/token", "file key.pem", "the machine", "variable ELSEWHERE"];
+    assert_eq!(what.collect::<Vec<_>>(), expected);
+    let (code, told, _) = check(&estate, "porteiro.toml", &[]);
+    assert!(code == 0 && !told.contains("Not checked"), "{told}");
     estate.write("box.toml", elsewhere.replace("deadline", "dedline").as_bytes());
     let (code, _, said) = check(&estate, "box.toml", &["--offline"]);
     assert!(code == 78 && said.contains("dedline"), "{said}");
+}
+
+/// The destination that public roots would believe is one of the configuration all the same.
+#[test]
+fn a_machine_without_roots_leaves_no_destination_out() {
+    let estate = estate();
+    let text = fs::read_to_string(estate.path("porteiro.toml")).unwrap();
+    let secure = text.replace("http://127.0.0.1:9/one", "https://crm.example.com/one");
+    estate.write("rootless.toml", secure.as_bytes());
+    let path = estate.path("rootless.toml");
+    let check = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+        command.args(["check", "-c"]).arg(&path).args(flags);
+        command.env("SSL_CERT_FILE", "/no/such/file").env("SSL_CERT_DIR", "/no/such/directory");
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, _, said) = check(&[]);
+    assert!(code == Some(78) && said.contains("no public roots"), "where it runs it needs them: {said}");
+    let (code, told, said) = check(&["--offline"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "\n  one            https://crm.example.com/one\n",
+        " -> one, two\n",
+        "\n  destination one: this machine has no public roots to believe it by, and whether its own has is not known\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is missing in\n{told}");
+    }
+    // What else is wrong with it is found.
+    estate.write("rootless.toml", secure.replace("/one\"", "/one\"\nhost = \"not a host\"").as_bytes());
+    let (code, _, said) = check(&["--offline"]);
+    assert!(code == Some(78) && said.contains("this host cannot be used"), "{said}");
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl<'a> Told<'a> {
         let asked = Asked { client, ..asked.clone() };
         let why = match rehearse(self.config, &asked)?.end {
             End::Refused(rejection) => format!("by this configuration: {rejection}"),
-            End::Heard(_) | End::Challenged(_) => {
+            End::Heard(_) | End::Challenged { .. } => {
                 "by this configuration it should have been taken; is another one running, or other secrets?".to_owned()
             }
         };

@@ -292,7 +292,7 @@ impl Case {
         }
         let told = match &story.end {
             End::Heard(told) => told,
-            End::Refused(_) | End::Challenged(_) => {
+            End::Refused(_) | End::Challenged { .. } => {
                 let spans = [tenant, kind, route].map(|said| said.as_ref().map(|said| &said.span));
                 let flags = [discard, observed].map(|said| said.as_ref().map(|said| &said.span));
                 let spans = spans.into_iter().chain([to.as_ref().map(|to| &to.span)]).chain(flags);
@@ -346,7 +346,7 @@ fn why(story: &Story<'_>) -> String {
     let status = story.status();
     match &story.end {
         End::Refused(rejection) => format!("it is answered {status}: {rejection}"),
-        End::Challenged(_) => format!("it is a handshake, and answered {status}"),
+        End::Challenged { .. } => format!("it is a handshake, and answered {status}"),
         End::Heard(_) => format!("it is answered {status}"),
     }
 }
