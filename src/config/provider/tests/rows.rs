@@ -1,0 +1,153 @@
+//! Can the form of provider files say every declarative scheme that is known?
+//!
+//! The tables under `tests/vectors/schemes/rows` stand for 254 schemes of providers, 103 of which sign the body alone in
+//! a header, as a survey of November 2026 found them. What differs only in the name of a header is one scheme here. Each
+//! has a request that other tools signed; what follows from it by one change is read off its definition, as for the
+//! files that are shipped. They are no provider files: nothing here was compared with anybody's documentation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::super::{Built, Provider};
+use super::negatives;
+use super::vectors::{build, read};
+use crate::verify::VerifyError;
+
+const HEAD: &str =
+    "format = 1\ntitle = \"T\"\ndocs = [\"https://t.example\"]\nchecked = \"2026-11-20\"\nconfidence = \"C\"\n";
+/// What is not said in a table.
+const KEY: &str = "casa-porta-key-for-trying-it-out";
+const OTHER: &str = "a-key-that-signed-nothing";
+const BODY: &str = r#"{"id":"evt-1","type":"door.opened","note":"olá 😀"}"#;
+
+/// The tables: their names, how many providers they stand for, and how many schemes they hold, where the second form
+/// of a scheme counts, too.
+const TABLES: &[(&str, usize, usize)] = &[
+    ("body", 103, 27),
+    ("timed", 53, 30),
+    ("beside", 24, 17),
+    ("elsewhere", 25, 27),
+    ("public", 12, 9),
+    ("shown", 37, 18),
+];
+
+/// How many providers use each algorithm.
+const ALGORITHMS: &[(&str, usize)] = &[
+    ("basic", 7),
+    ("digest-md5", 1),
+    ("digest-sha1", 2),
+    ("digest-sha256", 5),
+    ("ecdsa-p256-sha256", 1),
+    ("ed25519", 5),
+    ("equal", 23),
+    ("hmac-sha1", 16),
+    ("hmac-sha256", 171),
+    ("hmac-sha512", 10),
+    ("jwt-hs256", 6),
+    ("jwt-rs256", 1),
+    ("rsa-pkcs1-sha256", 4),
+    ("rsa-pkcs1-sha512", 1),
+    ("rsa-pss-sha512", 1),
+];
+
+fn table(name: &str) -> Json {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/schemes/rows").join(format!("{name}.toml"));
+    toml::from_str(&fs::read_to_string(path).expect("the table is there")).expect("the table is TOML")
+}
+
+fn words<'a>(scheme: &'a Json, key: &str) -> impl Iterator<Item = &'a str> {
+    scheme[key].as_str().unwrap_or_default().split_whitespace()
+}
+
+/// The scheme as a provider with its key, or with another one.
+fn provider(table: &Json, scheme: &Json, others: bool) -> Built {
+    let values = scheme["values"].as_object().into_iter().flatten();
+    let asks: String = values
+        .map(|(name, _)| format!("[values.{name}]\nkind = \"text\"\nrequired = true\nabout = \"asked\"\n"))
+        .collect();
+    let text = format!("{HEAD}{asks}[[proof]]\n{}", scheme["proof"].as_str().expect("a definition"));
+    let read = Provider::parse("rows", &text).unwrap_or_else(|wrong| panic!("{text}\n{wrong:#?}"));
+    let (name, otherwise) = if others { ("other", OTHER) } else { ("key", KEY) };
+    let key = scheme[name].as_str().unwrap_or(otherwise);
+    let key = table["keys"][key].as_str().unwrap_or(key);
+    build(&read, &json!({ "secrets": [key], "values": scheme["values"] }), false)
+}
+
+#[test]
+fn all_254_declarative_schemes_are_said_without_rust_and_proven_by_requests_that_other_tools_signed() {
+    let (mut names, mut algorithms) = (BTreeSet::new(), BTreeMap::new());
+    for (file, rows, schemes) in TABLES {
+        let table = table(file);
+        let all = table["scheme"].as_array().expect("there are schemes");
+        for scheme in all {
+            let built = provider(&table, scheme, false);
+            for name in words(scheme, "rows") {
+                assert!(names.insert(name.to_owned()), "{name} stands twice");
+                *algorithms.entry(built.verifier.proofs()[0].algorithm.name()).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(
+            (all.len(), all.iter().flat_map(|scheme| words(scheme, "rows")).count()),
+            (*schemes, *rows),
+            "{file}"
+        );
+    }
+    assert_eq!(names.len(), 254);
+    assert_eq!(algorithms.into_iter().collect::<Vec<_>>(), ALGORITHMS);
+}
+
+/// Every vector of the table and everything that follows from it by one change.
+fn judge(file: &str) {
+    let table = table(file);
+    let (mut accepted, mut refused) = (0, 0);
+    for scheme in table["scheme"].as_array().expect("there are schemes") {
+        let told = format!("{} {}\n{}", scheme["rows"], scheme["also"], scheme["proof"].as_str().unwrap_or_default());
+        let (built, others) = (provider(&table, scheme, false), provider(&table, scheme, true));
+        let mut sent = read(scheme);
+        if scheme["body"].is_null() {
+            sent.body = BODY.into();
+        }
+        let verified = sent.proven(&built).unwrap_or_else(|error| panic!("{told}: {error:?}"));
+        assert_eq!(sent.proven(&others), Err(VerifyError::WrongSignature), "{told}: another key");
+        for (change, changed, expected) in negatives::of(&sent, &built, verified) {
+            let found = changed.proven(&built).map(drop);
+            assert!(expected.fits(found), "{told}: {change}: {found:?}, not {expected:?}\n{changed:?}");
+            if expected.accepts() { accepted += 1 } else { refused += 1 }
+        }
+    }
+    println!("{file}: {accepted} changes accepted, {refused} refused");
+    assert!(refused > 20 * TABLES.iter().find(|table| table.0 == file).expect("a table").2, "{refused} negatives");
+}
+
+#[test]
+fn an_hmac_over_the_body_holds_for_nothing_else() {
+    judge("body");
+}
+
+#[test]
+fn an_hmac_over_body_and_time_holds_for_nothing_else() {
+    judge("timed");
+}
+
+#[test]
+fn an_hmac_with_its_time_beside_it_holds_for_nothing_else() {
+    judge("beside");
+}
+
+#[test]
+fn what_stands_or_signs_elsewhere_holds_for_nothing_else() {
+    judge("elsewhere");
+}
+
+#[test]
+fn what_a_private_key_signed_holds_for_nothing_else() {
+    judge("public");
+}
+
+#[test]
+fn what_is_shown_holds_for_nothing_else() {
+    judge("shown");
+}
