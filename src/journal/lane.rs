@@ -16,9 +16,9 @@ mod read;
 mod spare;
 mod state;
 
-pub(crate) use failing::Failing;
 #[cfg(test)]
-pub(crate) use failing::{READ_AGAIN, READ_TRIES};
+pub(crate) use failing::READ_TRIES;
+pub(crate) use failing::{Failing, READ_AGAIN};
 pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FAILED_WAITING_MAX, Failed, Outcomes};
 pub(crate) use owed::{Owed, Slot, SlotBounds};
 pub(crate) use read::{Found, Missing, events, events_in};

@@ -3,6 +3,7 @@
 mod codec;
 mod configure;
 mod disk;
+mod graves;
 mod lanes;
 mod lost;
 mod restart;

@@ -23,11 +23,22 @@ fn is_lost(error: &io::Error) -> bool {
 }
 
 impl Sparing<'_> {
+    /// Fails if neither the beginning nor the middle nor the end can be read: then it is no single block that is lost.
+    fn is_there(&self) -> io::Result<()> {
+        let (length, block) = (self.0.length()?, BLOCK as u64);
+        let mut gone = Ok(());
+        for at in [0, length / 2, length.saturating_sub(1)] {
+            match self.0.read_at(&mut [0; BLOCK], at - at % block) {
+                Err(error) if is_lost(&error) => gone = Err(error),
+                read => return read.map(drop),
+            }
+        }
+        gone
+    }
+
     /// Reads block by block.
     fn around(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        // If not even the beginning of the file can be read, it is no single block that is lost.
-        let mut beginning = [0; BLOCK];
-        self.0.read_at(&mut beginning, 0)?;
+        self.is_there()?;
         let mut done = 0;
         while done < into.len() {
             let at = offset + done as u64;

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use super::{File, Guard, Memory, Storage};
 
-/// What a read of a stretch of each segment says.
+/// What a read of a stretch of some files says.
 #[derive(Clone, Copy, Debug)]
 struct Worn {
+    /// How the names of these files begin.
+    which: &'static str,
     from: u64,
     to: u64,
     number: i32,
@@ -33,17 +35,22 @@ pub(crate) struct Ailing {
 struct AilingFile {
     file: Arc<dyn File>,
     disk: Ailing,
-    segment: bool,
+    name: String,
 }
 
 impl Ailing {
     fn file(&self, name: &str, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(AilingFile { file: file?, disk: self.clone(), segment: name.starts_with("log/") }))
+        Ok(Arc::new(AilingFile { file: file?, disk: self.clone(), name: name.to_owned() }))
     }
 
     /// From now on a read that touches this stretch of a segment fails with this number of the system's.
     pub(crate) fn breaks(&self, from: u64, to: u64, number: i32) {
-        *self.worn.lock().unwrap() = Some(Worn { from, to, number });
+        self.breaks_in("log/", from, to, number);
+    }
+
+    /// The same, of every file whose name begins like this.
+    pub(crate) fn breaks_in(&self, which: &'static str, from: u64, to: u64, number: i32) {
+        *self.worn.lock().unwrap() = Some(Worn { which, from, to, number });
     }
 
     /// From now on everything can be read.
@@ -101,7 +108,7 @@ impl File for AilingFile {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         let end = offset + into.len() as u64;
         match *self.disk.worn.lock().unwrap() {
-            Some(worn) if self.segment && offset < worn.to && worn.from < end => {
+            Some(worn) if self.name.starts_with(worn.which) && offset < worn.to && worn.from < end => {
                 self.disk.unread.fetch_add(1, SeqCst);
                 Err(io::Error::from_raw_os_error(worn.number))
             }
