@@ -150,7 +150,8 @@ struct Used {
     /// As the text says it.
     said: String,
     stamp: Stamp,
-    digest: [u8; 32],
+    /// `None` of a file that was changed since it was noted: nobody knows which bytes were built of.
+    digest: Option<[u8; 32]>,
     /// The sections that name it, such as `source whatsapp`.
     by: Vec<String>,
 }
@@ -188,7 +189,12 @@ impl Inventory {
         }
         let file = |(path, (said, stamp)): (&PathBuf, &(String, Stamp))| {
             let by = by.get(said.as_str()).into_iter().flatten().cloned().collect();
-            Some((path.clone(), Used { said: said.clone(), stamp: *stamp, digest: digest_of(path)?, by }))
+            // The look at it comes last, so that no change is between it and the digest.
+            let digest = match (digest_of(path), Stamp::of(path) == *stamp) {
+                (None, true) => return None,
+                (digest, same) => digest.filter(|_| same),
+            };
+            Some((path.clone(), Used { said: said.clone(), stamp: *stamp, digest, by }))
         };
         let files = wanted.iter().filter_map(file).collect();
         Self { keys, files, texts }
@@ -311,8 +317,12 @@ impl Changes {
             changes.applied.push(line(&section, &how));
         }
         for (path, used) in &next.files {
-            let Some(before) = running.files.get(path).filter(|before| before.digest != used.digest) else { continue };
-            let _: &Used = before;
+            // Of a configuration that stands elsewhere, a file that is named alike is the one before.
+            let alike = || running.files.values().find(|before| before.said == used.said);
+            let same = |before: &Used| before.digest.is_some() && before.digest == used.digest;
+            if running.files.get(path).or_else(alike).is_none_or(same) {
+                continue;
+            }
             changes.applied.push(format!("file {}: changed ({})", used.said, used.by.join(", ")));
             let its = used.by.iter().filter_map(|by| by.strip_prefix("destination "));
             changes.destinations.extend(its.map(str::to_owned));

@@ -9,7 +9,7 @@
 pub(crate) mod cases;
 mod composed;
 
-pub use composed::{CannotCompose, Wanted, compose, percent};
+pub use composed::{CannotCompose, Wanted, compose, forged, percent};
 
 use std::net::{IpAddr, Ipv4Addr};
 

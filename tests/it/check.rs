@@ -1,6 +1,7 @@
 //! What `check` answers beside yes and no: everything that holds, what would change, and what holds on another machine.
 
 use std::fs;
+use std::io;
 use std::process::{Command, Stdio};
 
 use crate::support::house::{Estate, two_destinations};
@@ -166,5 +167,35 @@ fn schema_completions_and_manual_are_printed() {
     assert!(code == 0 && page.contains(".TH porteiro-check 1") && page.contains("against"), "{page}");
     for words in [&["completions", "tcsh"] as &[&str], &["completions"], &["man", "chek"]] {
         assert_eq!(porteiro(words).0, 2, "{words:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_change_the_answer() {
+    let estate = estate();
+    let old = estate.path("porteiro.toml");
+    let old = old.to_str().unwrap();
+    let text = fs::read_to_string(old).unwrap();
+    estate.write("reload.toml", text.replace("127.0.0.1:9/one", "127.0.0.1:9/other").as_bytes());
+    estate.write("restart.toml", text.replace("1GiB", "2GiB").as_bytes());
+    estate.write("broken.toml", text.replace("1GiB", "1 banana").as_bytes());
+    let cases: [(&str, &[&str], i32); 6] = [
+        ("porteiro.toml", &[], 0),
+        ("porteiro.toml", &["--against", old], 0),
+        ("reload.toml", &["--against", old], 10),
+        ("restart.toml", &["--against", old], 11),
+        ("restart.toml", &["--against", old, "--output", "json"], 11),
+        ("broken.toml", &["--output", "json"], 78),
+    ];
+    for (name, more, code) in cases {
+        // Nobody reads from the beginning.
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let path = estate.path(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+        command.args(["check", "-c", path.to_str().unwrap()]).args(more).stdout(writer);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(code), ""), "{name} {more:?}");
     }
 }

@@ -4,30 +4,30 @@
 //!
 //! Must not know: which scheme shows what.
 
+use std::iter;
 use std::path::Path;
 
 use super::line::Place;
 use crate::config::Hidden;
-use crate::config::rehearsal::{Asked, percent};
+use crate::config::rehearsal::{Asked, forged, percent};
+use crate::verify::Encoding;
 
 /// What is not to be shown, and what is shown instead.
 pub(super) struct Mask(Vec<(String, String)>);
 
 impl Mask {
-    /// Hides these secrets, as they are and as they stand in a URL.
+    /// Hides these secrets: as they are, as they stand in a URL and in a Basic credential, and each of these as it is
+    /// when it is forged.
     pub(super) fn of(hidden: Vec<Hidden>) -> Self {
         let mut pairs = Vec::new();
         for Hidden { secret, shell } in hidden {
-            let encoded = percent(secret.expose());
-            if let Ok(text) = str::from_utf8(secret.expose()) {
-                if encoded != text {
-                    pairs.push((encoded, "***".to_owned()));
-                }
-                // One that is forged in its last character gives nearly all of it away.
-                if let Some((last, _)) = text.char_indices().next_back().filter(|(last, _)| *last >= 7) {
-                    pairs.push((text[..last].to_owned(), "***".to_owned()));
-                }
-                pairs.push((text.to_owned(), shell));
+            let bytes = secret.expose();
+            let Some(text) = str::from_utf8(bytes).ok().filter(|text| !text.is_empty()) else { continue };
+            let encoded = [percent(bytes), Encoding::Base64.encode(bytes)];
+            let encoded = encoded.into_iter().filter(|form| form != text).map(|form| (form, "***".to_owned()));
+            for (form, shown) in iter::once((text.to_owned(), shell)).chain(encoded) {
+                // Forged, it still gives nearly all of it away.
+                pairs.extend([(forged(&form), "***".to_owned()), (form, shown)]);
             }
         }
         // Of two that begin alike the longer is looked for first.

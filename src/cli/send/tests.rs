@@ -60,7 +60,14 @@ fn a_body_is_a_file_or_a_text_and_a_slip_of_the_hand_is_neither() {
 
 fn mask() -> Mask {
     let hidden = |text: &str, shell: &str| Hidden { secret: Secret::new(text.into()), shell: shell.to_owned() };
-    Mask::of(vec![hidden("open sesame", "$(cat 'a/secret')"), hidden("open sesame, please", "${OTHER}")])
+    let secrets = [
+        ("open sesame", "$(cat 'a/secret')"),
+        ("open sesame, please", "${OTHER}"),
+        ("crm:sesam?", "${BASIC}"),
+        ("pin7", "${PIN}"),
+        ("ends with 0", "${ZERO}"),
+    ];
+    Mask::of(secrets.map(|(secret, shell)| hidden(secret, shell)).into())
 }
 
 #[test]
@@ -70,7 +77,17 @@ fn no_secret_is_shown_neither_as_it_is_nor_as_it_stands_in_a_url_nor_nearly() {
         ("x open sesame x", "x *** x"),
         ("/a/open%20sesame/b", "/a/***/b"),
         ("open sesame, please and open sesame", "*** and ***"),
-        ("/a/open sesam0", "/a/***0"),
+        ("/a/open%20sesam0/b", "/a/***/b"),
+        ("/a?token=open%20sesam0", "/a?token=***"),
+        ("x-token: open sesam0", "x-token: ***"),
+        ("/a/ends%20with%201", "/a/***"),
+        ("/a/pin7", "/a/***"),
+        ("/a/pin0", "/a/***"),
+        ("pins are no secret", "pins are no secret"),
+        ("authorization: Basic Y3JtOnNlc2FtPw==", "authorization: Basic ***"),
+        ("authorization: Basic Y3JtOnNlc2FtPw=0", "authorization: Basic ***"),
+        ("/a/crm%3Asesam%3F", "/a/***"),
+        ("/a/crm%3Asesam%30", "/a/***"),
     ] {
         assert_eq!(mask().plain(text), shown);
     }
@@ -85,6 +102,8 @@ fn a_shell_reads_a_secret_where_it_stands_and_everything_else_as_it_is() {
         ("x-token: open sesame", "'x-token: '\"$(cat 'a/secret')\""),
         ("open sesame, please!", "\"${OTHER}\"'!'"),
         ("/a/open%20sesame/b", "/a/\"***\"/b"),
+        ("authorization: Basic Y3JtOnNlc2FtPw==", "'authorization: Basic '\"***\""),
+        ("/a/open%20sesam0", "/a/\"***\""),
     ] {
         assert_eq!(mask().word(text), word);
     }
