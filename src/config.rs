@@ -16,6 +16,7 @@ use std::time::Duration;
 mod ack;
 mod addresses;
 mod answers;
+mod batch;
 mod besides;
 mod build;
 pub mod ceiling;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use ack::{Ack, Delivered};
 pub use addresses::{AddressList, Addresses, is_list};
+pub use batch::Batch;
 pub use besides::Shown;
 pub use destinations::Destination;
 pub use inventory::{Changes, Inventory, Stamp, Unchecked};
@@ -286,7 +288,8 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let admission = limits(building, &file.limits);
     let in_flight = (admission.in_flight_max, file.limits.in_flight.as_ref().map(|said| &said.span));
     let segment = (segment_size, &spans.segment);
-    let sources = sources::build(building, &file.source, &names, &listeners, segment, in_flight);
+    let queue = store.as_ref().map_or(u64::MAX, |store| store.options.queue_bytes);
+    let sources = sources::build(building, &file.source, &names, &listeners, segment, (in_flight, queue));
     let disk = store.as_ref().map_or(u64::MAX, |store| store.options.size);
     let destinations = destinations::build(building, file, disk);
     let routes = {

@@ -16,14 +16,15 @@ pub use body::{Body, BodyError};
 pub use head::holds as head_holds;
 pub use head::{Head, HeadError, Headers};
 pub use id::{EventId, conflict_key};
-pub use selectors::{Authority, EqualBodies, Parts, Repeat, Selectors, Wanted};
+use selectors::Found;
+pub use selectors::{Authority, EqualBodies, Parts, Repeat, Selectors, Splitting, Wanted};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::select::{Marks, Request, Values};
+use crate::select::{Marks, Part, Request, Values};
 use crate::verify::{self, Credential, Digest, Verified};
 
 /// What an event needs to know of its source.
@@ -66,6 +67,8 @@ pub struct Event {
     pub time: Option<Timestamp>,
     /// Whose event it is.
     pub tenants: Tenants,
+    /// Its place among the events of its request.
+    pub part: u16,
     /// What of the request's body belongs to this event.
     pub body: Body,
     /// What it answers to the questions of the routes.
@@ -133,6 +136,8 @@ impl Tenants {
 pub struct Events {
     first: Event,
     more: Vec<Event>,
+    /// Whether it is a batch of more than can be split.
+    kept_whole: bool,
 }
 
 impl Events {
@@ -146,6 +151,18 @@ impl Events {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         false
+    }
+
+    /// Whether they are parts of a batch that was split.
+    #[must_use]
+    pub const fn are_parts(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// Whether the request should have been split, and holds too much.
+    #[must_use]
+    pub const fn kept_whole(&self) -> bool {
+        self.kept_whole
     }
 
     /// The first event.
@@ -193,23 +210,83 @@ impl Event {
         body: Bytes,
         random: [u8; 16],
     ) -> Events {
-        let Glimpse { key, digest, kind, order, time, tenants, marks, readable } =
-            Glimpse::read(source, selectors, request);
-        let id = key.map_or_else(|| EventId::from_bytes(random), EventId::from_key);
-        let (time, body) = (time.or(proven), Body::whole(body));
-        let first = Self { id, key, digest, kind, order, time, tenants, body, marks, readable };
-        Events { first, more: Vec::new() }
+        let (mut values, found) = selectors.read(request);
+        if let Found::Parts(parts) = &found
+            && let [first, more @ ..] = &**parts
+            && !more.is_empty()
+        {
+            let mut read = |part: &Part, at: u16, random| {
+                let glimpse = Glimpse::of_part(source, selectors, request, &mut values, part);
+                let body = Body::of(body.clone(), part.ranges()).expect("a part's few ranges lie in the body");
+                glimpse.into_event(at, proven, body, random)
+            };
+            let first = read(first, 0, random);
+            let more = more.iter().zip(1..).map(|(part, at)| read(part, at, id::another(random, at))).collect();
+            return Events { first, more, kept_whole: false };
+        }
+        let kept_whole = matches!(found, Found::TooMuch);
+        let glimpse = Glimpse::of_whole(source, selectors, request, &mut values, &found);
+        Events { first: glimpse.into_event(0, proven, Body::whole(body), random), more: Vec::new(), kept_whole }
     }
 }
 
 impl Glimpse {
-    /// Reads what is said, in one pass over the body. Never fails.
+    /// Reads what is said, in one pass over the body, for each event that it would be; never none. Never fails.
     #[must_use]
-    pub fn read(source: &SourceFacts<'_>, selectors: &Selectors, request: &Request<'_>) -> Self {
-        let values = selectors.plan().read(request);
-        let digest = verify::digest(&[request.body]);
+    pub fn read(source: &SourceFacts<'_>, selectors: &Selectors, request: &Request<'_>) -> Vec<Self> {
+        let (mut values, found) = selectors.read(request);
+        match &found {
+            Found::Parts(parts) if parts.len() > 1 => {
+                parts.iter().map(|part| Self::of_part(source, selectors, request, &mut values, part)).collect()
+            }
+            found => vec![Self::of_whole(source, selectors, request, &mut values, found)],
+        }
+    }
+
+    /// Of a request that is one event: no batch, one that is not split, or one of a single part, which is known by the same
+    /// key as in a batch of several.
+    fn of_whole(
+        source: &SourceFacts<'_>,
+        selectors: &Selectors,
+        request: &Request<'_>,
+        values: &mut Values<'_>,
+        found: &Found,
+    ) -> Self {
+        let part = match found {
+            Found::Parts(parts) => parts.first(),
+            Found::Whole | Found::TooMuch => None,
+        };
+        if let Some(part) = part {
+            values.narrow(part);
+        }
+        Self::of(source, selectors, request, values, verify::digest(&[request.body]), part.is_some())
+    }
+
+    fn of_part(
+        source: &SourceFacts<'_>,
+        selectors: &Selectors,
+        request: &Request<'_>,
+        values: &mut Values<'_>,
+        part: &Part,
+    ) -> Self {
+        values.narrow(part);
+        let mut digest = Digest::new();
+        for range in part.ranges() {
+            digest.update(request.body.get(range.start as usize..range.end as usize).unwrap_or_default());
+        }
+        Self::of(source, selectors, request, values, digest.finish(), true)
+    }
+
+    fn of(
+        source: &SourceFacts<'_>,
+        selectors: &Selectors,
+        request: &Request<'_>,
+        values: &Values<'_>,
+        digest: [u8; 32],
+        is_part: bool,
+    ) -> Self {
         let key = match source.dedup {
-            Dedup::On => key(source, selectors, request, &values, &digest),
+            Dedup::On => key(source, selectors, request, values, &digest, is_part),
             Dedup::Off => None,
         };
         let kind = selectors.kind.and_then(|at| values.first(at));
@@ -217,23 +294,31 @@ impl Glimpse {
             key,
             digest,
             kind: kind.map(|kind| shortened(&kind).into()).unwrap_or_default(),
-            order: selectors.order.map_or(0, |at| order(source, at, &values)),
+            order: selectors.order.map_or(0, |at| order(source, at, values)),
             time: selectors.time.and_then(|(at, unit)| unit.read(values.first(at)?.as_bytes())),
-            tenants: selectors.tenant.map(|at| tenants(at, &values)).unwrap_or_default(),
-            marks: selectors.answer(&values, request),
+            tenants: selectors.tenant.map(|at| tenants(at, values)).unwrap_or_default(),
+            marks: selectors.answer(values, request),
             readable: values.readable(),
         }
+    }
+
+    fn into_event(self, part: u16, proven: Option<Timestamp>, body: Body, random: [u8; 16]) -> Event {
+        let Self { key, digest, kind, order, time, tenants, marks, readable } = self;
+        let id = key.map_or_else(|| EventId::from_bytes(random), EventId::from_key);
+        Event { id, key, digest, kind, order, time: time.or(proven), tenants, part, body, marks, readable }
     }
 }
 
 /// What dedup knows an event by; `None` where no id part is asked for or one is absent. Where equal bodies are the same
-/// event, the body's digest is a part that is always there.
+/// event, the body's digest is a part that is always there. So it is where the event is a part of a batch and none of the id
+/// stands in its own element: what stands in the frame, or in the head, is the same for all of them.
 fn key(
     source: &SourceFacts<'_>,
     selectors: &Selectors,
     request: &Request<'_>,
     values: &Values<'_>,
     digest: &[u8; 32],
+    is_part: bool,
 ) -> Option<u128> {
     let wanted = selectors.wanted();
     if !selectors.keyed() {
@@ -256,7 +341,8 @@ fn key(
             return None;
         }
     }
-    if wanted.equal_bodies == EqualBodies::SameEvent {
+    let shared = || is_part && !(0..wanted.id.len()).any(|at| values.stands_in_element(at));
+    if wanted.equal_bodies == EqualBodies::SameEvent || shared() {
         put(&mut hash, digest);
     }
     Some(id::first_half(&hash.finish()))

@@ -43,6 +43,7 @@ mod closing;
 mod few;
 mod head;
 mod ids;
+mod parts;
 mod record;
 mod reply;
 mod room;
@@ -184,6 +185,7 @@ impl Ingress {
 
         // Whoever waits for long keeps no more of the request than its head.
         drop(body);
+        let without = parts::without(source, &events);
 
         let beside = awaited::join(&self.callers, source, &events, visit.began);
         let fresh = match claims::claim(&self.window, source, events, visit.now).await? {
@@ -200,12 +202,11 @@ impl Ingress {
             record::Routed::Observed(observed) => return Ok(charges.keep_for(Accepted::Observed(observed))),
         };
 
-        let query = Head::query_without(asked.query, credential);
-        let head = Head::encode(&head.method, found.rest, &query, &head.headers, credential);
+        let head = Head::encode(&head.method, found.rest, asked.query, &head.headers, without);
         let awaited = awaited::sit(&self.callers, source, &owed, &self.clock, visit.began);
         let (request_id, flags) = (self.ids.next(), awaited.mark());
         let frame = record::Frame { source, request_id, head, accepted: visit.now, flags };
-        room::wait(&self.journal, permit.bytes()).await;
+        room::wait(&self.journal, record::bytes(&owed).max(permit.bytes())).await;
         let pending = charges.keep_for(record::append(&self.journal, &frame, owed, permit)?);
         let receipt = pending.await.inspect_err(|Void| charges.give_back())?;
         Ok(awaited.end(Held::Now(receipt), source, visit.began).await)

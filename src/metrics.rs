@@ -124,6 +124,8 @@ impl Metrics {
             body_bytes: of.body_bytes.with_label_values(&[name]),
             unreadable: of.unreadable.with_label_values(&[name]),
             conflicts: of.conflicts.with_label_values(&[name]),
+            parts: of.parts.with_label_values(&[name]),
+            kept_whole: of.kept_whole.with_label_values(&[name]),
             last_event: of.last_event.with_label_values(&[name]),
             verified: of.verified.with_label_values(&[name]),
             acknowledged: of.acknowledged.with_label_values(&[name]),
@@ -260,6 +262,10 @@ pub struct SourceMetrics {
     pub unreadable: IntCounter,
     /// Proven events whose key was known under another body.
     pub conflicts: IntCounter,
+    /// Events that batches were split into, repeats of them too.
+    pub parts: IntCounter,
+    /// Batches that should have been split and went on whole, because they held too much.
+    pub kept_whole: IntCounter,
     /// When the last proven event came, in seconds since the Unix epoch; 0 if none has since the start.
     pub last_event: IntGauge,
     /// From the arrival of the head to the proof.
@@ -277,6 +283,8 @@ struct SourceFamilies {
     body_bytes: IntCounterVec,
     unreadable: IntCounterVec,
     conflicts: IntCounterVec,
+    parts: IntCounterVec,
+    kept_whole: IntCounterVec,
     last_event: IntGaugeVec,
     verified: HistogramVec,
     acknowledged: HistogramVec,
@@ -311,6 +319,16 @@ impl SourceFamilies {
             conflicts: declare.counters(
                 "conflicting_events_total",
                 "Proven events whose id was known with another body; taken for new events.",
+                by,
+            ),
+            parts: declare.counters(
+                "batch_parts_total",
+                "Proven events that are parts of batches that were split, repeats too.",
+                by,
+            ),
+            kept_whole: declare.counters(
+                "unsplit_batches_total",
+                "Proven batches that went on whole because they held too much to be split.",
                 by,
             ),
             last_event: declare.gauges(

@@ -212,6 +212,14 @@ impl Verifier {
         &self.credential
     }
 
+    /// What must not go with a part of a body: what served as proof, the signature of the whole, and its digests.
+    #[must_use]
+    pub fn of_the_whole(&self) -> Credential {
+        let mut whole = self.credential.clone();
+        self.plan.proofs.iter().for_each(|proof| proof.tell_signature(&mut whole));
+        whole
+    }
+
     /// The methods that events and challenges of this provider use, each once.
     #[must_use]
     pub fn methods(&self) -> Vec<Method> {

@@ -18,9 +18,10 @@ use std::io::{self, Write};
 use crate::config::ceiling::{self, Load};
 use crate::config::provider::{Answers, Confidence, Survival};
 use crate::config::{
-    Ack, AddressList, Addresses, Config, Delivered, Destination, Listener, Route, Shown, Source, show_size, show_time,
+    Ack, AddressList, Addresses, Batch, Config, Delivered, Destination, Listener, Route, Shown, Source, show_size,
+    show_time,
 };
-use crate::event::{Authority, Dedup, EqualBodies, Repeat};
+use crate::event::{Authority, Dedup, EqualBodies, Parts, Repeat};
 use crate::journal::HandOver;
 use crate::snapshot::{HopHeader, Hops, Role};
 use crate::verify::Algorithm;
@@ -171,6 +172,9 @@ fn sources(config: &Config, source: &Source, out: &mut impl Write) -> io::Result
         more(out, &format!("secrets: {secrets}, in rotation; {figure}"))?;
     }
     more(out, &format!("repeats: {}", repeats(config, source)))?;
+    if let Some(parts) = source.built.selectors.wanted().parts.as_ref() {
+        more(out, &format!("batches: {}", batches(source.batch, parts)))?;
+    }
     if let Some(every) = source.expect_every {
         more(out, &format!("silence: an alarm after {} without an event", show_time(every)))?;
     }
@@ -212,6 +216,18 @@ pub(super) fn ack(source: &Source) -> String {
                 show_time(*deadline),
             )
         }
+    }
+}
+
+/// What becomes of a source's batches.
+fn batches(batch: Batch, Parts { elements, .. }: &Parts) -> String {
+    match batch {
+        Batch::Whole => "each is one event; batch = \"split\" makes an event of each element".to_owned(),
+        Batch::Split => format!(
+            "split into an event for each element of {elements}, up to {}, without the provider's signature; one of a \
+             single element, of more, or of more than the journal's queue takes, goes on whole",
+            Parts::MAX
+        ),
     }
 }
 

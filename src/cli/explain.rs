@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::rehearsal::{self, Asked, End, Story, Told};
-use crate::config::{Ack, Config, Destination, NONE, Route, Source, show_size, show_time};
+use crate::config::{Ack, Batch, Config, Destination, NONE, Route, Source, show_size, show_time};
 use crate::event::Dedup;
 use crate::route::Tenant;
 
@@ -245,8 +245,22 @@ pub(super) fn text(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
     if let Some(source) = story.source {
         line(out, "proof", proof(source, story, asked))?;
     }
-    if let (End::Heard(told), Some(source)) = (&story.end, story.source) {
-        said(config, source, told, out)?;
+    if let (End::Heard(all), Some(source)) = (&story.end, story.source) {
+        let several = all.len() > 1;
+        if several {
+            line(out, "events", &format!("{}: the batch is split, and all of them are stored or none is", all.len()))?;
+        } else if source.batch == Batch::Split {
+            line(out, "events", "one: it is no batch, or one of a single element or of too much, and goes on whole")?;
+        }
+        for (told, number) in all.iter().zip(1..) {
+            if several {
+                writeln!(out, "\nevent {number}")?;
+            }
+            said(config, source, told, out)?;
+        }
+        if several {
+            writeln!(out)?;
+        }
     }
     line(out, "answer", &answer(story))
 }
@@ -365,29 +379,11 @@ fn answer(story: &Story<'_>) -> String {
 
 /// Prints for machines what would become of the request.
 pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &mut impl Write) -> io::Result<()> {
-    let told = match &story.end {
-        End::Heard(told) => Some(told),
-        End::Refused(_) | End::Challenged { .. } => None,
+    let all = match &story.end {
+        End::Heard(all) => &**all,
+        End::Refused(_) | End::Challenged { .. } => &[],
     };
-    let heard_by = |(to, url): &(&Destination, Option<String>)| json!({ "destination": &*to.plan.name, "url": url, "observes": !to.is_live() });
-    let route = |route: &Route| json!({ "route": &*route.label, "line": route.line });
-    let event = told.map(|told| {
-        json!({
-            "tenant": match told.tenant() { Tenant::One(name) => Some(name), _ => None },
-            "mixed": told.tenant() == Tenant::Mixed,
-            "tenant_keys": told.glimpse.tenants.keys,
-            "limits": story.source.map(|source| met(config, source, told.tenant())),
-            "kind": &*told.glimpse.kind,
-            "ack": story.source.map(|source| acknowledged(source, told)),
-            "id": told.id.map(|id| id.to_string()),
-            "readable": told.glimpse.readable,
-            "route": told.route.map_or(NONE, |route| &*route.label),
-            "line": told.route.map(|route| route.line),
-            "passed": told.passed.iter().map(|passed| route(passed)).collect::<Vec<_>>(),
-            "discard": told.route.is_some_and(|route| route.to.is_none()),
-            "to": told.to.iter().map(heard_by).collect::<Vec<Value>>(),
-        })
-    });
+    let events: Vec<Value> = all.iter().map(|told| json_event(config, story.source, told)).collect();
     let told = json!({
         "ok": true,
         "configuration": config.path.display().to_string(),
@@ -398,9 +394,31 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
         "status": story.status(),
         "handshake": matches!(story.end, End::Challenged { .. }),
         "refused": match &story.end { End::Refused(rejection) => Some(rejection.word()), _ => None },
-        "event": event,
+        // The only one; of several there is none that stands for the others.
+        "event": match &*events { [only] => Some(only), _ => None },
+        "events": events,
     });
     writeln!(out, "{told:#}")
+}
+
+fn json_event(config: &Config, source: Option<&Source>, told: &Told<'_>) -> Value {
+    let heard_by = |(to, url): &(&Destination, Option<String>)| json!({ "destination": &*to.plan.name, "url": url, "observes": !to.is_live() });
+    let route = |route: &Route| json!({ "route": &*route.label, "line": route.line });
+    json!({
+        "tenant": match told.tenant() { Tenant::One(name) => Some(name), _ => None },
+        "mixed": told.tenant() == Tenant::Mixed,
+        "tenant_keys": told.glimpse.tenants.keys,
+        "limits": source.map(|source| met(config, source, told.tenant())),
+        "kind": &*told.glimpse.kind,
+        "ack": source.map(|source| acknowledged(source, told)),
+        "id": told.id.map(|id| id.to_string()),
+        "readable": told.glimpse.readable,
+        "route": told.route.map_or(NONE, |route| &*route.label),
+        "line": told.route.map(|route| route.line),
+        "passed": told.passed.iter().map(|passed| route(passed)).collect::<Vec<_>>(),
+        "discard": told.route.is_some_and(|route| route.to.is_none()),
+        "to": told.to.iter().map(heard_by).collect::<Vec<Value>>(),
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Ack, Config, Delivered};
+use super::{Ack, Batch, Config, Delivered};
 use crate::admission;
 use crate::callers;
 use crate::dedup::Window;
@@ -116,6 +116,7 @@ pub fn memory(config: &Config) -> Vec<Term> {
     tenants(config, &mut sum);
     observed(config, &mut sum);
     answers(config, &mut sum);
+    batches(config, pins, &mut sum);
     for destination in &config.destinations {
         destination_terms(config, destination, record, &mut sum);
     }
@@ -195,6 +196,16 @@ fn answers(config: &Config, sum: &mut Sum) {
         let bytes = (u64::from(*callers) + 3 * readers).saturating_mul(each);
         sum.add(&format!("answers to {}", source.name), how, bytes);
     }
+}
+
+/// What the parts of batches keep: each attempt at one keeps the whole body that it came in, and so does what is left of a
+/// batch among the recent events.
+fn batches(config: &Config, pins: u64, sum: &mut Sum) {
+    let split = config.sources.iter().filter(|source| source.batch == Batch::Split);
+    let Some(largest) = split.map(|source| source.rules.body_max).max() else { return };
+    let attempts: u64 = config.destinations.iter().map(|destination| u64::from(destination.plan.concurrency)).sum();
+    let how = format!("{attempts} attempts, each of which may keep a batch of {}", super::show_size(largest));
+    sum.add("batches", how, (attempts + 1).saturating_mul(largest).saturating_mul(pins));
 }
 
 fn listeners(config: &Config, sum: &mut Sum) {

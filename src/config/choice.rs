@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use super::batch::Batch;
 use super::names;
 use super::said::Word;
 pub(crate) use super::{LogFormat, LogLevel};
@@ -58,6 +59,13 @@ impl Word for Role {
     const FORM: &'static str = "`live` or `observe`";
     fn read(text: &str) -> Result<Self, String> {
         choose(text, &[("live", Self::Live), ("observe", Self::Observe)])
+    }
+}
+
+impl Word for Batch {
+    const FORM: &'static str = "`whole` or `split`";
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, &[Self::Whole, Self::Split].map(|batch| (batch.word(), batch)))
     }
 }
 

@@ -68,6 +68,7 @@ const LISTEN: &[Key<Listener>] = &[
 /// Keys of a source.
 const SOURCE: &[Key<Source>] = &[
     ("ack", |_| word("durable")),
+    ("batch", |source| word(source.batch.word())),
     ("mode", |_| word("live")),
     ("dedup", |_| Some(true.into())),
     ("over", |source| mode(source.tenancy.manner.mode)),

@@ -29,7 +29,11 @@
 //!   (`characters`, `min`, `max`), `computed` (`signs algorithm encoding key key-form`) and `answer`
 //!   (`status format body headers`; a `format` is `empty text json`).
 //! * `[event]`: `id` (its parts), `kind`, `tenant`, `time`, `order`, each with `from` (places, the first that has a
-//!   value counts) and `take`; `equal-bodies`, `authority`, `repeat`, `parts`.
+//!   value counts) and `take`; `equal-bodies`, `authority`, `repeat`. `parts` has `elements`, a pointer such as
+//!   `/entry/*/changes/*` to what makes an event each where a batch is split: all else around it, and around the arrays on
+//!   the way, is the frame that each part repeats; an element without the next array is a part, too. Its `without` names
+//!   headers that hold for the whole body only, beside those of the proofs. In a part its element is the only one of each
+//!   array, for all selectors, and an id that stands only in its frame, or in the head, counts together with its bytes.
 //! * `[answer]`: `success`, `reject`, `late`, each with `status format body`, whose `format` may be `xml`, too.
 //!   `[delivery]`: `answer-within retries lasting on-429 on-503`.
 //! * `[setup]`: where an operator finds things, in words: `url` (where the URL goes), `secret` (where the secret stands),

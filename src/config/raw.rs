@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::ack::AckSaid;
+use super::batch::Batch;
 use super::choice::{LogFormat, LogLevel, Metered};
 use super::said::{
     AddressesSaid, At, Direct, Flow, Label, OrText, PlainOrSecret, Said, SecretRef, SecretRefs, Size, TextOr,
@@ -204,6 +205,7 @@ pub(crate) struct Source {
     pub(crate) proof: Option<At<Proof>>,
     pub(crate) addresses: Option<At<AddressesSaid>>,
     pub(crate) ack: Option<At<AckSaid>>,
+    pub(crate) batch: Option<Said<Batch>>,
     pub(crate) mode: Option<Said<Role>>,
     pub(crate) success: Option<At<Answer>>,
     pub(crate) reject: Option<At<Answer>>,

@@ -72,11 +72,11 @@ pub enum End<'c> {
         /// Whether anything but the handshake itself has to be proven.
         owing: bool,
     },
-    /// It is an event, if it is proven.
-    Heard(Box<Told<'c>>),
+    /// It is an event, if it is proven, or several, if it is a batch that is split; never none.
+    Heard(Vec<Told<'c>>),
 }
 
-/// What a request says, and who would hear it.
+/// What an event of a request says, and who would hear it.
 #[derive(Debug)]
 pub struct Told<'c> {
     /// What it says.
@@ -143,7 +143,7 @@ pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
     let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked)) {
         Err(rejection) => End::Refused(rejection),
         Ok(Some((answer, owing))) => End::Challenged { answer, owing },
-        Ok(None) => End::Heard(Box::new(heard(config, *found.to, found.rest, &request)?)),
+        Ok(None) => End::Heard(heard(config, *found.to, found.rest, &request)?),
     };
     Some(Story { listener, source: Some(source), end })
 }
@@ -176,26 +176,28 @@ fn proven(
     Ok(verifier.suppose(request)?)
 }
 
-fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Request<'_>) -> Option<Told<'c>> {
+fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Request<'_>) -> Option<Vec<Told<'c>>> {
     let source = config.sources.get(place)?;
     let table = Table::build(source_id(place), &source.name, &rules(&config.routes)).ok()?;
     let selectors = source.built.selectors.asking(table.questions().clone()).ok()?;
     let credential = source.built.verifier.credential();
     let facts = SourceFacts { name: &source.name, rest, credential, dedup: source.dedup };
-    let glimpse = Glimpse::read(&facts, &selectors, request);
     let tenants = tenant::Table::build(&config.tenants.spec, None, Timestamp::ZERO);
     let door = tenants.door(&source.name, source.tenancy.named, source.tenancy.manner);
-    let tenant = Tenant::of(&door.parties(&glimpse.tenants));
-    let decided = table.resolve(&Facts::glimpsed(&glimpse, tenant)).rule();
-    let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
-    let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
-    let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
     let query = Head::query_without(request.query, credential);
-    let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
-    let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
-    let to = to.collect();
-    let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
-    Some(Told { id, passed, route, to, glimpse, door })
+    let told = |glimpse: Glimpse| {
+        let tenant = Tenant::of(&door.parties(&glimpse.tenants));
+        let decided = table.resolve(&Facts::glimpsed(&glimpse, tenant)).rule();
+        let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
+        let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
+        let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
+        let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
+        let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
+        let to = to.collect();
+        let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
+        Told { id, passed, route, to, glimpse, door: door.clone() }
+    };
+    Some(Glimpse::read(&facts, &selectors, request).into_iter().map(told).collect())
 }
 
 fn url(to: &Destination, rest: &str, query: &str) -> Option<String> {

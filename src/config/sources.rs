@@ -17,6 +17,7 @@ use crate::snapshot::{BodyLimits, Entry, Pattern, Role, Router};
 use super::ack::{self, Ack};
 use super::addresses::{self, Addresses};
 use super::answers;
+use super::batch::{self, Batch};
 use super::besides::Shown;
 use super::build::Building;
 use super::listeners::Listener;
@@ -52,6 +53,8 @@ pub struct Source {
     pub addresses: Option<Addresses>,
     /// When the provider is answered.
     pub ack: Ack,
+    /// What becomes of its batches.
+    pub batch: Batch,
     /// Whether what it says takes effect.
     pub role: Role,
     /// Whether repeats are recognised.
@@ -77,7 +80,7 @@ pub(crate) fn build(
     listeners: &[&toml::Spanned<String>],
     built: &[(Listener, Span)],
     segment: (u64, &Span),
-    in_flight: (u64, Option<&Span>),
+    (in_flight, queue): ((u64, Option<&Span>), u64),
 ) -> Vec<Source> {
     let mut proofs = Proofs::default();
     let mut sources = Vec::new();
@@ -98,11 +101,12 @@ pub(crate) fn build(
         let public_url = on.iter().all(|place| built[*place].0.public_url.is_some()) && !on.is_empty();
         let proof = proofs.build(building, name, raw, public_url, path.as_ref());
         let proof = proof.map(|(built, shown)| (answers::over(building, raw, built), shown));
+        let proof = proof.map(|(built, shown)| (batch::over(building, name.get_ref(), raw, queue, built), shown));
         loud(building, name, raw);
         ack::loud(building, name.get_ref(), raw.ack.as_ref());
         let expect_every = raw.expect_every.as_ref().map(|said| building.time(Some(said), LONGEST, EXPECTED));
         let addresses = raw.addresses.as_ref().map(|said| addresses(building, said));
-        let (Some(path), Some((proof, shown))) = (path, proof) else { continue };
+        let (Some(path), Some(((proof, batch), shown))) = (path, proof) else { continue };
         unreached(building, name, raw, on.iter().filter_map(|place| built.get(*place)), &shown);
         let (mut rules, body) = rules_and_body;
         rules.methods.clone_from(&proof.methods);
@@ -124,6 +128,7 @@ pub(crate) fn build(
             addresses,
             body,
             ack,
+            batch,
             role: raw.mode.as_ref().map_or_else(Role::default, |said| said.value),
             expect_every,
             dedup: if raw.dedup.as_ref().is_some_and(|said| !said.value) { Dedup::Off } else { Dedup::On },

@@ -53,6 +53,11 @@ pub fn conflict_key(key: u128, digest: &[u8; 32]) -> u128 {
     first_half(&hash)
 }
 
+/// A random id of a part, made of that of its request's first event.
+pub(super) fn another(random: [u8; 16], part: u16) -> [u8; 16] {
+    first_half(&verify::digest(&[b"part", &random, &part.to_be_bytes()])).to_be_bytes()
+}
+
 /// The first sixteen bytes of a hash.
 pub(super) fn first_half(hash: &[u8; 32]) -> u128 {
     hash.first_chunk().map_or(0, |half| u128::from_be_bytes(*half))

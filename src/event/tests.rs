@@ -6,6 +6,8 @@ use crate::verify::Unit;
 
 use super::*;
 
+mod parts;
+
 const BODY: &str = r#"{"id":"evt_1","type":"paid","account":"acme","created":1700000000,
     "entry":[{"id":"a"},{"id":"b"},{"id":"a"}]}"#;
 const RANDOM: [u8; 16] = [7; 16];

@@ -115,6 +115,11 @@ fn note(source: &Source, event: &Event, accepted: Timestamp) {
     }
 }
 
+/// The bytes of all bodies: what parts of a batch have in common stands in each.
+pub(super) fn bytes(owed: &Few<Owed<'_>>) -> u64 {
+    owed.iter().map(|owed| owed.due.fresh.event.body.len() as u64).sum()
+}
+
 /// Hands the events to the journal, all or none.
 pub(super) fn append(
     journal: &Journal,
@@ -124,10 +129,10 @@ pub(super) fn append(
 ) -> Result<Pending, Refused> {
     let last = owed.len().saturating_sub(1);
     let mut permit = Some(permit);
-    let mut records = owed.into_iter().enumerate().map(|(part, owed)| {
+    let mut records = owed.into_iter().enumerate().map(|(at, owed)| {
         // The bytes in flight are those of the whole request: they are free when its last record is.
-        let permit = if part == last { permit.take() } else { None };
-        frame.record(part, owed, permit)
+        let permit = if at == last { permit.take() } else { None };
+        frame.record(owed, permit)
     });
     match (records.next(), last) {
         (Some(only), 0) => journal.append_one(only),
@@ -136,15 +141,15 @@ pub(super) fn append(
 }
 
 impl Frame<'_> {
-    fn record(&self, part: usize, owed: Owed<'_>, permit: Option<Permit>) -> Record {
+    fn record(&self, owed: Owed<'_>, permit: Option<Permit>) -> Record {
         let Self { source, request_id, head, accepted, flags } = self;
         let Owed { due: Due { fresh: Fresh { event, claim }, tenant: _, whom, not_before: _ }, targets } = owed;
         note(source, &event, *accepted);
-        let Event { id, key, digest, kind, order, time: _, tenants: _, body, marks: _, readable: _ } = event;
+        let Event { id, key, digest, kind, order, time: _, tenants: _, part, body, marks: _, readable: _ } = event;
         Record {
             event_id: *id.as_bytes(),
             request_id: *request_id,
-            part: u16::try_from(part).unwrap_or(u16::MAX),
+            part,
             source: source.id.0,
             targets,
             tenants: whom,

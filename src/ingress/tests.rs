@@ -10,6 +10,7 @@ use super::*;
 mod awaited;
 mod buffered;
 mod hangups;
+mod parts;
 mod rooms;
 mod tenants;
 mod trouble;

@@ -16,9 +16,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) use pointer::Token;
-pub use pointer::{Pointer, PointerError};
+pub use pointer::{Elements, ElementsError, Pointer, PointerError};
 use scan::unescape;
-pub(super) use walk::{Hits, Track, walk};
+pub(super) use walk::{Hit, Hits, Track, walk, walk_parts};
 
 use super::Unreadable;
 

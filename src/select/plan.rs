@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use super::json::{self, Hits, Track};
+use super::json::{self, Elements, Hit, Hits, Track};
+use super::parts::{Frame, Part, Window};
 use super::{Place, Pointer, Request, Selector, Take, form};
 
 /// Selectors compiled to be read together. A selector is named by its index in the list given to [`Plan::compile`].
@@ -20,6 +21,8 @@ pub struct Plan {
     body: Vec<Track>,
     /// Form fields that hold JSON, and pointers into them.
     fields: Vec<(Box<str>, Vec<Track>)>,
+    /// How the body falls apart, if that was asked for.
+    frame: Option<Frame>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +69,21 @@ impl Plan {
             let elements = if selector.take() == Take::Each { plan.elements(selector)? } else { None };
             plan.selectors.push(Compiled { places, take: selector.take(), elements });
         }
+        Ok(plan)
+    }
+
+    /// Compiles selectors and how the body falls apart, for [`Plan::read_parts`].
+    ///
+    /// # Errors
+    /// [`PlanError::Pointers`] if there are too many JSON places.
+    pub fn compile_parted(selectors: &[&Selector], elements: &Elements) -> Result<Self, PlanError> {
+        let mut plan = Self::compile(selectors)?;
+        let mut frame = Frame { arrays: Vec::new(), elements: Vec::new() };
+        for (array, elements) in elements.arrays() {
+            frame.arrays.push(plan.track(Text::Body, Track::range(&array))?.track);
+            frame.elements.push(plan.track(Text::Body, Track::range(&elements))?.track);
+        }
+        plan.frame = Some(frame);
         Ok(plan)
     }
 
@@ -131,10 +149,34 @@ impl Plan {
     /// Reads all selectors.
     #[must_use]
     pub fn read<'a>(&'a self, request: &Request<'a>) -> Values<'a> {
-        let mut values =
-            Values { plan: self, request: *request, body: None, fields: Vec::new(), fields_readable: true };
+        self.read_as(request, 0)
+    }
+
+    /// Reads all selectors as they stand in the parts of the body, and finds those, one more than `most` at most; there are
+    /// none where no part was compiled, or no element stands there, or the body cannot be read. One pass.
+    /// [`Values::narrow`] says of which part the values are to be; before that they are of all of them, or of the only one.
+    /// Where there are more parts than are wanted, they are to be read again, with [`Plan::read`].
+    #[must_use]
+    pub fn read_parts<'a>(&'a self, request: &Request<'a>, most: usize) -> (Values<'a>, Vec<Part>) {
+        let values = self.read_as(request, self.frame.as_ref().map_or(0, Frame::bit));
+        let parts = match (&self.frame, &values.body) {
+            (Some(frame), Some(hits)) => frame.parts(hits, request.body.len(), most),
+            (None, _) | (_, None) => Vec::new(),
+        };
+        (values, parts)
+    }
+
+    fn read_as<'a>(&'a self, request: &Request<'a>, parts: u64) -> Values<'a> {
+        let mut values = Values {
+            plan: self,
+            request: *request,
+            body: None,
+            window: Window::whole(),
+            fields: Vec::new(),
+            fields_readable: true,
+        };
         if !self.body.is_empty() {
-            values.body = json::walk(request.body, &self.body).ok();
+            values.body = json::walk_parts(request.body, &self.body, parts).ok();
         }
         for (name, tracks) in &self.fields {
             let text = form::values(request.body, name).next().map(form::decode).unwrap_or_default();
@@ -152,11 +194,30 @@ pub struct Values<'a> {
     plan: &'a Plan,
     request: Request<'a>,
     body: Option<Hits>,
+    /// What of the body's hits is looked at.
+    window: Window,
     fields: Vec<(Cow<'a, [u8]>, Hits)>,
     fields_readable: bool,
 }
 
 impl Values<'_> {
+    /// Has the values be those of one part of the body, which [`Plan::read_parts`] found.
+    pub fn narrow(&mut self, part: &Part) {
+        if let Some(hits) = &self.body {
+            self.window = Window::of(part, hits);
+        }
+    }
+
+    /// Whether a selector has a value in the element of the part, not only in its frame.
+    #[must_use]
+    pub fn stands_in_element(&self, selector: usize) -> bool {
+        let places = self.plan.selectors.get(selector).map(|compiled| &*compiled.places).unwrap_or_default();
+        places.iter().any(|place| match place {
+            At::Json(mark) if mark.text == Text::Body => self.hits(*mark, 0).any(|(at, _)| self.window.owns(at)),
+            At::Plain(_) | At::Json(_) => false,
+        })
+    }
+
     /// Whether every JSON text could be read. Values of places in one that could not are absent.
     #[must_use]
     pub const fn readable(&self) -> bool {
@@ -182,8 +243,8 @@ impl Values<'_> {
         compiled.places.iter().find_map(|place| match place {
             At::Plain(place) => place.first(&self.request).unwrap_or_default(),
             At::Json(mark) => {
-                let (text, hits) = self.text(mark.text)?;
-                hits.of(mark.track).next().map(|hit| hit.text(text))
+                let text = self.text(mark.text)?;
+                self.hits(*mark, 0).next().map(|(_, hit)| hit.text(text))
             }
         })
     }
@@ -211,11 +272,27 @@ impl Values<'_> {
         }
     }
 
-    fn text(&self, text: Text) -> Option<(&[u8], &Hits)> {
+    fn text(&self, text: Text) -> Option<&[u8]> {
         match text {
-            Text::Body => Some((self.request.body, self.body.as_ref()?)),
-            Text::Field(at) => self.fields.get(at).map(|(text, hits)| (&**text, hits)),
+            Text::Body => self.body.as_ref().map(|_| self.request.body),
+            Text::Field(at) => self.fields.get(at).map(|(text, _)| &**text),
         }
+    }
+
+    /// The hits of a track from an index on, with their indices: of the body those that are looked at.
+    fn hits(&self, mark: Mark, start: usize) -> impl Iterator<Item = (usize, &Hit)> {
+        self.all_hits(mark.text, start).filter(move |(_, hit)| hit.track == mark.track)
+    }
+
+    fn all_hits(&self, text: Text, start: usize) -> impl Iterator<Item = (usize, &Hit)> {
+        let (body, field) = match text {
+            Text::Body => (self.body.as_ref(), None),
+            Text::Field(at) => (None, self.fields.get(at)),
+        };
+        let body = body
+            .into_iter()
+            .flat_map(move |hits| self.window.from(start).flat_map(move |indices| hits.between(indices)));
+        body.chain(field.into_iter().flat_map(move |(_, hits)| hits.from(start)))
     }
 
     /// Calls `f` with all values of a place; says whether there were any. A place that cannot be read has none.
@@ -229,8 +306,8 @@ impl Values<'_> {
             // What is no text is passed over.
             At::Plain(place) => drop(place.each(&self.request, &mut |value| give(&value))),
             At::Json(mark) => {
-                if let Some((text, hits)) = self.text(mark.text) {
-                    hits.of(mark.track).for_each(|hit| give(&hit.text(text)));
+                if let Some(text) = self.text(mark.text) {
+                    self.hits(*mark, 0).for_each(|(_, hit)| give(&hit.text(text)));
                 }
             }
         }
@@ -240,12 +317,13 @@ impl Values<'_> {
     /// Calls `f` for each element of an array; says whether there were any.
     fn elements(&self, compiled: &Compiled, f: &mut dyn FnMut(Option<&str>)) -> bool {
         let Some(mark) = compiled.elements else { return false };
-        let Some((text, hits)) = self.text(mark.text) else { return false };
+        let Some(text) = self.text(mark.text) else { return false };
         let mut any = false;
-        for (at, element) in hits.from(0).filter(|(_, hit)| hit.track == mark.track) {
+        for (at, element) in self.hits(mark, 0) {
             any = true;
             // Hits stand in the order of the text: those of this element follow it until one begins behind its end.
-            let inside = || hits.from(at + 1).map(|(_, hit)| hit).take_while(|hit| hit.start < element.end);
+            let inside =
+                || self.all_hits(mark.text, at + 1).map(|(_, hit)| hit).take_while(|hit| hit.start < element.end);
             let found = compiled.places.iter().any(|place| match place {
                 At::Plain(_) => self.place(place, f),
                 At::Json(mark) => {

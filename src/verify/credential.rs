@@ -11,6 +11,8 @@ use http::HeaderName;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credential {
     headers: Vec<HeaderName>,
+    /// Beginnings of names of headers, in lower case.
+    families: Vec<Box<str>>,
     query: Vec<Box<str>>,
     captures: Vec<Box<str>>,
     in_body: bool,
@@ -18,7 +20,8 @@ pub struct Credential {
 
 impl Credential {
     /// Nothing has to be removed.
-    pub const NONE: Self = Self { headers: Vec::new(), query: Vec::new(), captures: Vec::new(), in_body: false };
+    pub const NONE: Self =
+        Self { headers: Vec::new(), families: Vec::new(), query: Vec::new(), captures: Vec::new(), in_body: false };
 
     /// The headers to leave out, in the order of the definition.
     #[must_use]
@@ -47,7 +50,7 @@ impl Credential {
     /// Whether this header is left out.
     #[must_use]
     pub fn has_header(&self, name: &HeaderName) -> bool {
-        self.headers.contains(name)
+        self.headers.contains(name) || self.families.iter().any(|family| name.as_str().starts_with(&**family))
     }
 
     /// Whether the query parameter of this decoded name is left out.
@@ -59,13 +62,20 @@ impl Credential {
     /// Whether nothing at all is left out of the head.
     #[must_use]
     pub const fn is_none(&self) -> bool {
-        self.headers.is_empty() && self.query.is_empty() && self.captures.is_empty()
+        self.headers.is_empty() && self.families.is_empty() && self.query.is_empty() && self.captures.is_empty()
     }
 
     /// Leaves this header out, too.
     pub fn add_header(&mut self, name: HeaderName) {
         if !self.headers.contains(&name) {
             self.headers.push(name);
+        }
+    }
+
+    /// Leaves every header out whose name begins so, too.
+    pub fn add_family(&mut self, beginning: &str) {
+        if !self.families.iter().any(|known| **known == *beginning) {
+            self.families.push(beginning.into());
         }
     }
 

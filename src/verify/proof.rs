@@ -190,6 +190,23 @@ impl Proof {
         }
     }
 
+    /// Adds where this proof's signature stands in the head, and the digests that it covers.
+    pub(super) fn tell_signature(&self, whole: &mut Credential) {
+        let mut add = |at: &At| match at.place() {
+            Some(Place::Header(name)) => whole.add_header(name.clone()),
+            Some(Place::Query(name)) => whole.add_query(name),
+            // What is a piece of the path cannot be left out of it, and the body is the part's.
+            Some(Place::Path(_) | Place::Form(_) | Place::Json(_) | Place::FormJson(..)) | None => {}
+        };
+        self.digests.iter().for_each(|digest| add(&digest.at));
+        match &self.at {
+            SignatureAt::Headers { names, .. } => names.iter().for_each(|name| whole.add_header(name.clone())),
+            SignatureAt::HeadersWith(beginning) => whole.add_family(beginning),
+            SignatureAt::Place(at) => add(at),
+            SignatureAt::Body => {}
+        }
+    }
+
     /// Whether the public URL is part of the proof.
     pub(super) fn needs_public_url(&self) -> bool {
         self.signs.names(&Token::Url) || self.claims.name_url()

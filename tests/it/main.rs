@@ -9,6 +9,7 @@
 mod support;
 
 mod answers;
+mod batches;
 mod begin;
 mod bound;
 mod budget;

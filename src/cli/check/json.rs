@@ -153,6 +153,7 @@ fn json_source(config: &Config, source: &Source) -> Value {
             Ack::Durable | Ack::Buffered => None,
             Ack::Delivered(delivered) => Some(json_delivered(source, delivered)),
         },
+        "batch": source.batch.word(),
         "success_status": source.built.answers.success.status,
         "reject_status": source.built.answers.reject.status,
         "body_bytes": source.rules.body_max,

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::line::{Answer, Place};
 use super::shown::Mask;
-use crate::config::rehearsal::{Asked, End, Story, rehearse};
+use crate::config::rehearsal::{Asked, End, Story, Told as Heard, rehearse};
 use crate::config::{Config, Destination, Source};
+use crate::route::Tenant;
 
 /// How much of an answer's body is printed.
 const BODY_SHOWN: usize = 4 << 10;
@@ -66,19 +67,8 @@ impl<'a> Told<'a> {
         let observed = story.as_ref().is_some_and(Story::is_observed);
         if observed {
             writeln!(out, "  the source only observes: nothing is stored or sent, and what would be is counted")?;
-        } else if let Some(End::Heard(told)) = story.map(|story| story.end) {
-            let (live, aside): (Vec<_>, Vec<_>) = told.to.iter().map(|(to, _)| *to).partition(|to| to.is_live());
-            let list = |all: &[&Destination]| all.iter().map(|to| &*to.plan.name).collect::<Vec<_>>().join(", ");
-            match told.route {
-                Some(route) if route.to.is_none() => writeln!(out, "  discarded by route {}", route.label)?,
-                Some(route) if !live.is_empty() => {
-                    writeln!(out, "  by route {} it goes to {}", route.label, list(&live))?;
-                }
-                _ => writeln!(out, "  no route takes it anywhere: it is stored, and owed to nobody")?,
-            }
-            if !aside.is_empty() {
-                writeln!(out, "  {} would be sent it, and only observes", list(&aside))?;
-            }
+        } else if let Some(End::Heard(all)) = story.map(|story| story.end) {
+            Self::whither(&all, out)?;
         }
         if let (Some(metrics), true) = (self.config.metrics.filter(|address| address.port() != 0), self.own) {
             let (what, counted) = match observed {
@@ -99,6 +89,30 @@ impl<'a> Told<'a> {
             writeln!(out, "  listener {} takes calls of this machine only: give it in {path}", listener.name)?;
             writeln!(out, "  the world's address and a certificate, or name the proxy in front of it; start again,")?;
             writeln!(out, "  and paste the URL at {title}")?;
+        }
+        Ok(())
+    }
+
+    /// Where each event of it goes.
+    fn whither(all: &[Heard<'_>], out: &mut impl Write) -> io::Result<()> {
+        let list = |all: &[&Destination]| all.iter().map(|to| &*to.plan.name).collect::<Vec<_>>().join(", ");
+        let several = all.len() > 1;
+        if several {
+            writeln!(out, "  the batch is split into {} events", all.len())?;
+        }
+        for (told, number) in all.iter().zip(1..) {
+            let what = if several { format!("event {number}{}: ", of_whom(told)) } else { String::new() };
+            let (live, aside): (Vec<_>, Vec<_>) = told.to.iter().map(|(to, _)| *to).partition(|to| to.is_live());
+            match told.route {
+                Some(route) if route.to.is_none() => writeln!(out, "  {what}discarded by route {}", route.label)?,
+                Some(route) if !live.is_empty() => {
+                    writeln!(out, "  {what}by route {} it goes to {}", route.label, list(&live))?;
+                }
+                _ => writeln!(out, "  {what}no route takes it anywhere: it is stored, and owed to nobody")?,
+            }
+            if !aside.is_empty() {
+                writeln!(out, "  {what}{} would be sent it, and only observes", list(&aside))?;
+            }
         }
         Ok(())
     }
@@ -144,6 +158,17 @@ impl<'a> Told<'a> {
             },
         });
         writeln!(out, "{told:#}")
+    }
+}
+
+/// Whose an event of several is, and of what kind.
+fn of_whom(told: &Heard<'_>) -> String {
+    let kind = if told.glimpse.kind.is_empty() { String::new() } else { format!(", {}", told.glimpse.kind) };
+    match told.tenant() {
+        Tenant::One(name) => format!("{kind}, of tenant {name}"),
+        Tenant::Mixed => format!("{kind}, of several tenants"),
+        Tenant::Unknown => format!("{kind}, of an unknown tenant"),
+        Tenant::None => kind,
     }
 }
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use toml::Spanned;
 
 use super::challenges::format;
@@ -14,7 +15,7 @@ use super::raw;
 use super::reader::Reader;
 use super::{Answer, Answers, At, Retries, Survival};
 use crate::event::{Authority, EqualBodies, Parts, Repeat, Selectors, Wanted};
-use crate::select::{Selector, Take};
+use crate::select::{Elements, Selector, Take};
 use crate::verify::Unit;
 
 const SURVIVALS: &[&str] = &["retried", "lost", "counted", "unknown"];
@@ -53,12 +54,30 @@ pub(super) fn read(reader: &mut Reader<'_>, raw: &raw::Event) -> Selectors {
             "deliver" => Some(Repeat::Deliver),
             _ => None,
         }),
-        parts: raw.parts.as_ref().and_then(|parts| reader.pointer(&parts.elements)).map(|elements| Parts { elements }),
+        parts: raw.parts.as_ref().and_then(|said| parts(reader, said)),
     };
     Selectors::compile(wanted).unwrap_or_else(|error| {
         reader.wrong(At::Source, error.to_string(), "");
         Selectors::default()
     })
+}
+
+fn parts(reader: &mut Reader<'_>, raw: &raw::Parts) -> Option<Parts> {
+    let mut without = Vec::new();
+    for text in reader.texts(&raw.without) {
+        match HeaderName::from_bytes(text.text.as_bytes()) {
+            Ok(name) => without.push(name),
+            Err(_) => reader.wrong(text.at, format!("`{}` is no header name", text.text), ""),
+        }
+    }
+    let pointer = reader.pointer(&raw.elements)?;
+    match Elements::new(pointer) {
+        Ok(elements) => Some(Parts { elements, without }),
+        Err(error) => {
+            reader.wrong_in_file(&raw.elements, error.to_string(), "such as \"/entry/*/changes/*\"");
+            None
+        }
+    }
 }
 
 fn selector(reader: &mut Reader<'_>, raw: &raw::Selector, otherwise: Take) -> Option<Selector> {

@@ -223,6 +223,8 @@ pub(super) struct EventTime {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Parts {
     pub(super) elements: Said,
+    #[serde(default)]
+    pub(super) without: Vec<Said>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -20,7 +20,7 @@ use super::super::said::{At, Said};
 use super::super::secrets::cause;
 use super::super::sources::BODY_MAX;
 use super::super::{Config, Listener, Source, names, raw};
-use super::{Asked, End, Story, rehearse, sample, usual_host};
+use super::{Asked, End, Story, Told, rehearse, sample, usual_host};
 use crate::route::Tenant;
 
 /// The tests of a configuration, and the text they stand in.
@@ -290,8 +290,8 @@ impl Case {
         if let Some(said) = status.as_ref().filter(|said| said.value != u32::from(story.status())) {
             self.fails(problems, &said.span, &format!("status {}", said.value), why(story));
         }
-        let told = match &story.end {
-            End::Heard(told) => told,
+        let all = match &story.end {
+            End::Heard(all) => all,
             End::Refused(_) | End::Challenged { .. } => {
                 let spans = [tenant, kind, route].map(|said| said.as_ref().map(|said| &said.span));
                 let flags = [discard, observed].map(|said| said.as_ref().map(|said| &said.span));
@@ -302,6 +302,31 @@ impl Case {
                 return;
             }
         };
+        // Of a batch that is split each event is to be as expected; who hears of any of them is told together.
+        let several = all.len() > 1;
+        for (told, number) in all.iter().zip(1..) {
+            let of = if several { format!("of event {number}, ") } else { String::new() };
+            if !self.compare_one(told, story, &of, problems) {
+                break;
+            }
+        }
+        let names: BTreeSet<String> =
+            all.iter().flat_map(|told| &told.to).map(|(to, _)| to.plan.name.to_string()).collect();
+        if let Some(said) = to.as_ref().filter(|said| said.value != names) {
+            let list = |names: &BTreeSet<String>| names::list(names.iter().map(String::as_str));
+            let label = format!("they are {}", list(&names));
+            self.fails(problems, &said.span, &format!("destinations {}", list(&said.value)), label);
+        }
+        if let Some(said) = observed.as_ref().filter(|said| said.value != story.is_observed()) {
+            let label = if said.value { "its source is live" } else { "its source only observes" };
+            self.fails(problems, &said.span, &format!("observed = {}", said.value), label.to_owned());
+        }
+    }
+
+    /// Compares one event; says whether it is as expected.
+    fn compare_one(&self, told: &Told<'_>, story: &Story<'_>, of: &str, problems: &mut Problems) -> bool {
+        let Expect { tenant, kind, route, discard, .. } = &self.expect;
+        let before = problems.count();
         let route_is = told.route.map_or(NONE, |route| &*route.label);
         let texts = [
             (tenant, "tenant", tenant_word(told.tenant())),
@@ -310,14 +335,8 @@ impl Case {
         ];
         for (said, what, is) in texts {
             if let Some(said) = said.as_ref().filter(|said| said.value != is) {
-                self.fails(problems, &said.span, &format!("{what} `{}`", said.value), format!("it is `{is}`"));
+                self.fails(problems, &said.span, &format!("{what} `{}`", said.value), format!("{of}it is `{is}`"));
             }
-        }
-        let names: BTreeSet<String> = told.to.iter().map(|(to, _)| to.plan.name.to_string()).collect();
-        if let Some(said) = to.as_ref().filter(|said| said.value != names) {
-            let list = |names: &BTreeSet<String>| names::list(names.iter().map(String::as_str));
-            let label = format!("they are {}", list(&names));
-            self.fails(problems, &said.span, &format!("destinations {}", list(&said.value)), label);
         }
         let discarded = told.route.is_some_and(|route| route.to.is_none());
         if let Some(said) = discard.as_ref().filter(|said| said.value != discarded) {
@@ -326,12 +345,9 @@ impl Case {
                 (false, true) => "it is not discarded; its source only observes",
                 (false, false) => "it is stored",
             };
-            self.fails(problems, &said.span, &format!("discard = {}", said.value), label.to_owned());
+            self.fails(problems, &said.span, &format!("discard = {}", said.value), format!("{of}{label}"));
         }
-        if let Some(said) = observed.as_ref().filter(|said| said.value != story.is_observed()) {
-            let label = if said.value { "its source is live" } else { "its source only observes" };
-            self.fails(problems, &said.span, &format!("observed = {}", said.value), label.to_owned());
-        }
+        problems.count() == before
     }
 
     fn fails(&self, problems: &mut Problems, at: &Span, expected: &str, label: String) {

@@ -14,7 +14,7 @@ use crate::admission::{self, Admission, Ranges, Rules};
 use crate::callers::{Callers, Wish};
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::dedup::Window;
-use crate::event::{Dedup, Head, Repeat, Selectors, Wanted};
+use crate::event::{Dedup, Head, Parts, Repeat, Selectors, Splitting, Wanted};
 use crate::ingress::{Ingress, OUTCOMES, TENANT_OUTCOMES};
 use crate::journal::{
     Delivery, DestinationPlan, HandOver, Journal, Lane, Memory, Options, Step, Storage, Taken, Target, Writer,
@@ -22,7 +22,7 @@ use crate::journal::{
 use crate::metrics::{Metrics, Would};
 use crate::route::{Rule, SourceId, Table, Then};
 use crate::secret::Secret;
-use crate::select::{Place, Selector, Take};
+use crate::select::{Elements, Place, Pointer, Selector, Take};
 use crate::snapshot::{
     Ack, Audience, BodyLimits, Entry, HopHeader, Hops, Listener, ListenerId, Passing, Pattern, Replies, Reply, Router,
     Shared, Snapshot, Source, Tenants,
@@ -218,13 +218,30 @@ const SOURCES: &[(&str, Change)] = &[
     ("shaping", |_| {}),
     ("releasing", |_| {}),
     ("dropping", |_| {}),
+    ("batched", split),
+    ("batches-shaped", split),
 ];
+
+/// Has a source split its batches by entry, each with an id, a kind and a tenant of its own.
+fn split(source: &mut Source) {
+    let at = |text: &str| Place::parse(text).unwrap();
+    let elements = Elements::new(Pointer::parse("/entry/*").unwrap()).unwrap();
+    let wanted = Wanted {
+        id: vec![Selector::one(at("json:/entry/*/n"))],
+        kind: Some(Selector::one(at("json:/entry/*/kind"))),
+        tenant: Some(Selector::new(vec![at("json:/entry/*/id")], Take::Each)),
+        parts: Some(Parts { elements, without: Vec::new() }),
+        ..Wanted::default()
+    };
+    let splitting = Splitting { room: 100_000, without: source.verifier.of_the_whole() };
+    source.selectors = Selectors::compile(wanted).unwrap().splitting(splitting).unwrap();
+}
 
 /// How the sources that know tenants treat them; the others know none.
 fn manner(source: &str) -> Option<Manner> {
     match source {
-        "refusing" | "dropping" => Some(Manner { mode: Mode::Refuse, beyond: Beyond::Refuse }),
-        "shaping" => Some(Manner { mode: Mode::Shape, beyond: Beyond::Refuse }),
+        "refusing" | "dropping" | "batched" => Some(Manner { mode: Mode::Refuse, beyond: Beyond::Refuse }),
+        "shaping" | "batches-shaped" => Some(Manner { mode: Mode::Shape, beyond: Beyond::Refuse }),
         "releasing" => Some(Manner { mode: Mode::Shape, beyond: Beyond::Release }),
         _ => None,
     }

@@ -151,7 +151,7 @@ impl Asked {
             public_url: None,
         };
         let source = SourceFacts { name: SOURCE, rest: "", credential: &Credential::NONE, dedup: Dedup::On };
-        let glimpse = Glimpse::read(&source, &selectors, &request);
+        let glimpse = Glimpse::read(&source, &selectors, &request).remove(0);
         let resolved = table.resolve(&Facts::glimpsed(&glimpse, by_keys(&glimpse.tenants)));
         let targets = match resolved {
             Resolved::To { targets, .. } => Some(targets.to_vec()),

@@ -65,6 +65,77 @@ impl Pointer {
     }
 }
 
+/// A pointer to the elements of a batch: the elements of an array, which may stand in the elements of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Elements(Pointer);
+
+impl Elements {
+    /// Most arrays on the way to an element, its own with them.
+    pub const ARRAYS_MAX: usize = 4;
+
+    /// The elements at this pointer.
+    ///
+    /// # Errors
+    /// [`ElementsError`] says why it points at none.
+    pub fn new(pointer: Pointer) -> Result<Self, ElementsError> {
+        let numbered = |token: &Token| matches!(token, Token::Key { index: Some(_), .. });
+        if pointer.0.last() != Some(&Token::Every) {
+            return Err(ElementsError::NoElements);
+        }
+        if pointer.0.iter().any(numbered) {
+            return Err(ElementsError::Numbered);
+        }
+        if pointer.0.iter().filter(|token| **token == Token::Every).count() > Self::ARRAYS_MAX {
+            return Err(ElementsError::TooDeep);
+        }
+        Ok(Self(pointer))
+    }
+
+    /// The pointer itself.
+    #[must_use]
+    pub const fn pointer(&self) -> &Pointer {
+        &self.0
+    }
+
+    /// The arrays on the way, outermost first, each with its elements.
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = (Pointer, Pointer)> {
+        let tokens = self.0.tokens();
+        let ends = (0..tokens.len()).filter(|at| tokens[*at] == Token::Every);
+        ends.map(|at| (Pointer(Arc::from(&tokens[..at])), Pointer(Arc::from(&tokens[..=at]))))
+    }
+}
+
+impl fmt::Display for Elements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a pointer points at no [`Elements`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementsError {
+    /// It does not end with a star.
+    NoElements,
+    /// It names an element by its number, so that its neighbours would stand in every part.
+    Numbered,
+    /// It has more than [`Elements::ARRAYS_MAX`] stars.
+    TooDeep,
+}
+
+impl fmt::Display for ElementsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoElements => {
+                f.write_str("the elements of a batch are those of an array: the pointer ends with `/*`")
+            }
+            Self::Numbered => f.write_str("a pointer to the elements of a batch has no numbers"),
+            Self::TooDeep => write!(f, "elements stand in at most {} arrays", Elements::ARRAYS_MAX),
+        }
+    }
+}
+
+impl Error for ElementsError {}
+
 impl Token {
     fn parse(text: &str) -> Result<Self, PointerError> {
         if text == "*" {

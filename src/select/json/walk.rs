@@ -10,6 +10,7 @@
 //! Must not know: what the values are for.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::few::Few;
@@ -70,6 +71,11 @@ pub(in crate::select) struct Hit {
 }
 
 impl Hit {
+    /// Whether it is any value, as a range.
+    pub(in crate::select) const fn is_range(&self) -> bool {
+        matches!(self.kind, Kind::Range)
+    }
+
     /// The value's text; `text` is what was walked.
     pub(in crate::select) fn text<'t>(&self, text: &'t [u8]) -> Cow<'t, str> {
         let inside = text.get(self.start as usize..self.end as usize).unwrap_or_default();
@@ -97,7 +103,27 @@ impl Hits {
 
     /// The hits from an index on, with their indices.
     pub(in crate::select) fn from(&self, start: usize) -> impl Iterator<Item = (usize, &Hit)> {
-        (start..self.0.len()).filter_map(|at| Some((at, self.0.get(at)?))).filter(|(_, hit)| !hit.dead)
+        self.between(start..self.0.len())
+    }
+
+    /// The hits of these indices.
+    pub(in crate::select) fn between(&self, indices: Range<usize>) -> impl Iterator<Item = (usize, &Hit)> {
+        let end = indices.end.min(self.0.len());
+        (indices.start..end).filter_map(|at| Some((at, self.0.get(at)?))).filter(|(_, hit)| !hit.dead)
+    }
+
+    /// The index of the first hit that begins there or behind it.
+    pub(in crate::select) fn index(&self, start: u32) -> usize {
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.0.get(middle).is_some_and(|hit| hit.start < start) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 }
 
@@ -106,6 +132,16 @@ impl Hits {
 /// # Errors
 /// [`Unreadable`] if the text is no JSON, nested too deeply, or holds too many values.
 pub(in crate::select) fn walk(text: &[u8], tracks: &[Track]) -> Result<Hits, Unreadable> {
+    walk_parts(text, tracks, 0)
+}
+
+/// The same, where the tracks of these bits point at the elements of a batch: an array on their way is walked as if each
+/// of its elements were its only one, because that is what it is in the part of that element; and a key on their way must
+/// not be repeated, because what is under the first one would be in every part.
+///
+/// # Errors
+/// [`Unreadable`] as for [`walk`], and for such a key.
+pub(in crate::select) fn walk_parts(text: &[u8], tracks: &[Track], parts: u64) -> Result<Hits, Unreadable> {
     if str::from_utf8(text).is_err() || u32::try_from(text.len()).is_err() {
         return Err(Unreadable);
     }
@@ -113,7 +149,7 @@ pub(in crate::select) fn walk(text: &[u8], tracks: &[Track]) -> Result<Hits, Unr
         0 => 0,
         some => u64::MAX >> 64_usize.saturating_sub(some).min(63),
     };
-    let mut walk = Walk { scan: Scan::new(text), tracks, hits: Few::new(), last: [NONE; 64] };
+    let mut walk = Walk { scan: Scan::new(text), tracks, parts, hits: Few::new(), last: [NONE; 64] };
     walk.value(all, 0)?;
     walk.scan.finish()?;
     Ok(Hits(walk.hits))
@@ -122,6 +158,8 @@ pub(in crate::select) fn walk(text: &[u8], tracks: &[Track]) -> Result<Hits, Unr
 struct Walk<'t, 'p> {
     scan: Scan<'t>,
     tracks: &'p [Track],
+    /// Which tracks point at the elements of a batch.
+    parts: u64,
     hits: Few<Hit, 12>,
     /// The last live hit of each track.
     last: [u32; 64],
@@ -173,6 +211,9 @@ impl Walk<'_, '_> {
             let quoted = self.scan.key()?;
             let matching = self.keyed(active, depth, quoted);
             if matching & seen != 0 {
+                if matching & seen & self.parts != 0 {
+                    return Err(Unreadable);
+                }
                 self.take_back(matching, since);
             }
             seen |= matching;
@@ -194,11 +235,12 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         let mut index = 0_u32;
+        let alone = bits(active & self.parts).any(|at| self.token(at, depth) == Some(&Token::Every));
         loop {
             let matching = bits(active).filter(|at| self.token(*at, depth).is_some_and(|token| at_index(token, index)));
             let matching = matching.fold(0, with);
             self.inside(matching, depth)?;
-            index = index.saturating_add(1);
+            index = index.saturating_add(u32::from(!alone));
             let next = self.scan.peek()?;
             self.scan.step();
             match next {

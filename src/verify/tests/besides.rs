@@ -62,6 +62,43 @@ fn all_that_is_asked_must_hold_beside_the_signature() {
 }
 
 #[test]
+fn what_holds_only_for_the_whole_body_is_named_apart_from_what_must_never_be_shown() {
+    let has = |whole: &Credential, names: &[&'static str]| {
+        names.iter().map(|name| whole.has_header(&HeaderName::from_static(name))).collect::<Vec<_>>()
+    };
+    let beside = Besides { proofs: vec![token("header:x-a", "one")], addresses: None };
+    let verifier = built(vec![simple()], beside, Vec::new()).expect("it is sound");
+    assert_eq!(has(&verifier.of_the_whole(), &["x-sig", "x-a", "x-other", "date"]), [true, true, false, false]);
+    assert_eq!(
+        has(verifier.credential(), &["x-sig", "x-a"]),
+        [false, true],
+        "of what is whole it may be checked again"
+    );
+
+    let at = place;
+    let digests = ["header:x-body-digest", "query:digest"].map(|place| BodyDigest {
+        at: at(place),
+        hash: Hash::Sha256,
+        encoding: Encoding::Hex,
+    });
+    let family = Proof { at: SignatureAt::HeadersWith("x-sign-".into()), digests: digests.into(), ..simple() };
+    let query = Proof { at: SignatureAt::Place(at("query:sig")), ..simple() };
+    let path = Proof { at: SignatureAt::Place(at("path:sig")), ..simple() };
+    let verifier = built(vec![family, query, path], Besides::default(), Vec::new()).expect("it is sound");
+    let whole = verifier.of_the_whole();
+    assert_eq!(
+        has(&whole, &["x-sign-v2", "x-sign-", "x-body-digest", "x-sign", "x"]),
+        [true, true, true, false, false]
+    );
+    assert!(whole.has_query("sig") && whole.has_query("digest") && !whole.has_query("id"));
+    assert!(verifier.credential().is_none() && !whole.is_none());
+    let mut only = Credential::NONE;
+    only.add_family("x-sign-");
+    only.add_family("x-sign-");
+    assert!(!only.is_none() && only.headers().is_empty());
+}
+
+#[test]
 fn where_nothing_is_signed_what_is_asked_is_all_there_is() {
     let listed = Besides { proofs: Vec::new(), addresses: addresses() };
     let by_address = built(Vec::new(), listed, Vec::new()).expect("an address is a proof");

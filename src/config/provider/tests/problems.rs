@@ -88,6 +88,23 @@ fn a_file_that_is_wrong_says_where_and_what_would_be_right() {
         ("\"pairs\"", "\"pears\"", "\"pears\" | there is no grammar `pears`"),
         ("\"pairs\"", "\"base64-json\"", "\"base64-json\" | `base64-json` is known and not built yet"),
         ("key = \"v1\", ", "", "\"pairs\" | `parse = \"pairs\"` needs `key`"),
+        (
+            "kind = { from",
+            "parts = { elements = \"/list\" }\nkind = { from",
+            "\"/list\" | the elements of a batch are those of an array: the pointer ends with `/*` | such as",
+        ),
+        (
+            "kind = { from",
+            "parts = { elements = \"/0/*\" }\nkind = { from",
+            "\"/0/*\" | a pointer to the elements of a batch has no numbers",
+        ),
+        ("kind = { from", "parts = { elements = \"list\" }\nkind = { from", "\"list\" | `list` is no JSON pointer"),
+        (
+            "kind = { from",
+            "parts = { elements = \"/*\", without = [\"x y\"] }\nkind = { from",
+            "\"x y\" | `x y` is no header name",
+        ),
+        ("kind = { from", "parts = {}\nkind = { from", "{} | missing field `elements`"),
         ("header:x-acme\"", "head:x-acme\"", "\"head:x-acme\" | `head:x-acme` is no place"),
         ("header:x-acme\"", "header:x acme\"", "\"header:x acme\" | `header:x acme` is no place"),
         (

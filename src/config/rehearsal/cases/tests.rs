@@ -177,6 +177,28 @@ fn what_only_observes_is_tried_like_the_rest_and_told_apart() {
 }
 
 #[test]
+fn of_a_batch_that_is_split_every_event_is_to_be_so_and_who_hears_any_of_it_is_told_together() {
+    let text = TEXT.replace("path = \"/meta\"", "path = \"/meta\"\nbatch = \"split\"");
+    let more = "\n[tenant.second]\nkeys = { meta = [\"2\"] }\n[[route]]\nfrom = [\"meta\"]\nto = [\"archive\"]\n";
+    let twice = BATCH.replace("\"2\"", "\"1\",\"x\":1");
+    for (request, expect, told) in [
+        (BATCH, r#"{ to = ["archive", "crm"], discard = false, observed = false, status = 200 }"#, None),
+        (&twice, r#"{ tenant = "first", route = 3, to = ["crm"] }"#, None),
+        (ONE, r#"{ tenant = "first", to = ["crm"] }"#, None),
+        (BATCH, r#"{ to = ["crm"] }"#, Some("they are `archive` and `crm`")),
+        (BATCH, r#"{ tenant = "first" }"#, Some("of event 2, it is `second`")),
+        (BATCH, r#"{ tenant = "mixed" }"#, Some("of event 1, it is `first`")),
+        (BATCH, r#"{ route = 3 }"#, Some("of event 2, it is `4`")),
+        (&twice, "{ discard = true }", Some("of event 1, it is stored")),
+    ] {
+        let text = format!("{text}{more}[[test]]\nrequest = {request}\nexpect = {expect}\n");
+        let failed = config_of(&text).unwrap_or_else(|report| panic!("{report}")).try_tests().err();
+        let marked = failed.as_ref().map(|report| (report.problems().len(), report.problems()[0].marked()));
+        assert_eq!(marked, told.map(|told| (1, told)), "{request} {expect}");
+    }
+}
+
+#[test]
 fn a_body_stands_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("body.json");

@@ -107,7 +107,8 @@ fn a_sample_says_what_its_provider_file_reads_and_never_twice_the_same() {
         with(&section(name), |config| {
             let source = one(config);
             let asked = compose(config, &Wanted::sample(source), now()).unwrap();
-            let Some(End::Heard(told)) = rehearse(config, &asked).map(|story| story.end) else { panic!("{name}") };
+            let Some(End::Heard(all)) = rehearse(config, &asked).map(|story| story.end) else { panic!("{name}") };
+            let told = &all[0];
             let wanted = source.built.selectors.wanted();
             assert!(told.glimpse.readable, "{name}");
             assert_eq!(told.glimpse.kind.is_empty(), wanted.kind.is_none(), "{name} has no kind");
