@@ -1,9 +1,12 @@
 //! Small scenarios on the memory storage, the writer driven by hand.
 
+mod again;
 mod codec;
 mod configure;
 mod disk;
+mod find;
 mod lanes;
+mod letters;
 mod restart;
 mod rig;
 mod room;
