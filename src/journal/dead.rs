@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::event::{Death, EVENT_FIXED, Extra, Owing, Stored, Sums};
-use super::frame::{Content, Envelope, Kind, Seal, field, u64_at};
+use super::frame::{Content, Envelope, Kind, Seal, field};
 use super::lane::{Dying, Failing};
 use super::record::Chunks;
 use super::scan::{Scanner, Seen, envelope};
@@ -67,7 +67,8 @@ pub(crate) struct Grave {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
     pub(crate) seq: u64,
-    pub(crate) origin_seq: u64,
+    /// [`Stored::lineage`] of its event.
+    pub(crate) lineage: u64,
     pub(crate) destination: u32,
     /// Head and body are there, or were erased on purpose.
     pub(crate) whole: bool,
@@ -90,6 +91,8 @@ pub struct DeadLetter {
     pub kind: Arc<str>,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// When it was replayed, if it is a replay that died.
+    pub replayed: Option<Timestamp>,
     /// When it died.
     pub died: Timestamp,
     /// Why: a number of those above, or of [`super::dead_reason`].
@@ -138,9 +141,9 @@ impl Graves {
                 letters += 1;
                 if let Some(death) = death_of(envelope) {
                     last_death = last_death.max(death.at);
-                    let origin_seq = envelope.rest().get(32..40).map_or(0, |bytes| u64_at(bytes, 0));
+                    let lineage = Stored::decode(envelope, None).map_or(0, |stored| stored.lineage());
                     let whole = envelope.content(record, &grave.seal, at) != Content::Damaged;
-                    each(&Heard { seq: envelope.seq(), origin_seq, destination: death.destination, whole });
+                    each(&Heard { seq: envelope.seq(), lineage, destination: death.destination, whole });
                 }
             })?;
             (grave.end, grave.letters) = (end, letters);
@@ -313,6 +316,7 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
         source: stored.source,
         kind: stored.kind,
         accepted: stored.accepted,
+        replayed: stored.replayed.map(|replayed| replayed.at),
         died: death.at,
         reason: death.reason,
         attempts: death.attempts,
@@ -320,6 +324,31 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
         answer: both.slice(body..),
         content: whole.then(|| (stored.head, both.slice(..body))),
     })
+}
+
+/// Calls `each` with every letter that is listed, its body without the answer, and its destination. Letters that lost
+/// theirs for want of space count as damaged.
+pub(crate) fn each(shared: &Shared, mut each: impl FnMut(Content, Stored, u32)) -> io::Result<()> {
+    let listed: Vec<_> = shared.known().lanes.iter().map(|cell| cell.state().dead.clone()).collect();
+    for grave in shared.graves() {
+        grave.letters(|envelope, record, at| {
+            let Some(death) = death_of(envelope) else { return };
+            if !listed.get(death.destination as usize).is_some_and(|dead| dead.contains(envelope.seq())) {
+                return;
+            }
+            let content = match envelope.field(field::STRIPPED, EVENT_FIXED) {
+                Some(_) => Content::Damaged,
+                None => envelope.content(record, &grave.seal, at),
+            };
+            let Some(mut stored) = Stored::decode(envelope, (content == Content::Whole).then_some(record)) else {
+                return;
+            };
+            let both = stored.body.joined();
+            stored.body = both.slice(..both.len().saturating_sub(death.answer as usize)).into();
+            each(content, stored, death.destination);
+        })?;
+    }
+    Ok(())
 }
 
 /// A page of letters of one destination.

@@ -32,7 +32,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::event::{Death, Stored, share};
+use super::event::{Death, Replayed, Stored, share};
 use super::record::{Chunks, Tenants};
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -270,8 +270,23 @@ pub struct Delivery {
     pub head: Bytes,
     /// The same bytes that were appended, or read back.
     pub body: Chunks,
+    pub(in crate::journal) replayed: Option<Replayed>,
     pub(in crate::journal) dedup_key: Option<u128>,
     pub(in crate::journal) body_digest: [u8; 32],
+}
+
+impl Delivery {
+    /// When it was replayed, if it is a replay.
+    #[must_use]
+    pub fn replayed(&self) -> Option<Timestamp> {
+        self.replayed.map(|replayed| replayed.at)
+    }
+
+    /// From when on its age counts: when it was replayed, or else accepted.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.replayed().unwrap_or(self.accepted)
+    }
 }
 
 /// How a delivery went.

@@ -167,7 +167,7 @@ fn remembered(repeats: &mut Repeats, replay: &mut Replay, since: Timestamp) -> V
 #[derive(Clone, Debug, Default)]
 struct Letters {
     bits: RoaringTreemap,
-    /// The sequence each event had first, the one in its letter, and whether the letter is whole; left out where the log
+    /// The lineage of each event, the sequence in its letter, and whether the letter is whole; left out where the log
     /// says which of them count.
     origins: Vec<(u64, u64, bool)>,
 }
@@ -204,7 +204,7 @@ fn letters(graves: &mut Graves, storage: &dyn Storage, lanes: usize, known: bool
         if let Some(of) = letters.get_mut(heard.destination as usize) {
             of.bits.insert(heard.seq);
             if !known {
-                of.origins.push((heard.origin_seq, heard.seq, heard.whole));
+                of.origins.push((heard.lineage, heard.seq, heard.whole));
             }
         }
     });
@@ -225,8 +225,13 @@ fn lanes(
     replays.resize_with(names.len(), LaneReplay::default);
     let mut lanes = Vec::new();
     for (((name, replay), letters), id) in names.iter().zip(replays).zip(letters).zip(0..) {
-        let LaneReplay { mut state, slots } = replay;
-        let dead = letters.dead(found.dead_known, &state.dead, &state.owed, &found.replay.origins);
+        let LaneReplay { mut state, slots, unlisted } = replay;
+        let mut dead = letters.dead(found.dead_known, &state.dead, &state.owed, &found.replay.origins);
+        if !found.dead_known {
+            for (first, last) in unlisted {
+                dead.remove_range(first..last);
+            }
+        }
         state.slots.clear();
         let owed_count = state.owed.len();
         let mut owed = Owed::restored(state.owed, state.live);
@@ -299,7 +304,8 @@ impl Opening {
         active.last_seq = found.next_seq - 1;
         let start = Header::length(&found.names);
         let plan = Plan { tail: active.end, free: 0, start, size: self.options.segment_size, hope: false };
-        let inbox = Inbox { next_seq: found.next_seq, plan, ..Inbox::default() };
+        let erasing = found.replay.erasing;
+        let inbox = Inbox { next_seq: found.next_seq, plan, erasing, ..Inbox::default() };
         let known = Known { names: found.names, lanes };
         let parts = Parts { store: self.identity.store, known, inbox, index, durable: found.next_seq - 1 };
         let shared = Arc::new(Shared::new(self.options, self.clock, parts));

@@ -10,8 +10,8 @@ use super::PIECE;
 use super::files::Found;
 use crate::clock::Timestamp;
 use crate::journal::checkpoint::{Checkpoint, Sealed};
-use crate::journal::event::Stored;
-use crate::journal::frame::{Content, Envelope, Kind, Seal, array_at, field, u64_at};
+use crate::journal::event::{Stored, since};
+use crate::journal::frame::{Content, Envelope, Kind, Seal, array_at, field};
 use crate::journal::index::{Index, Segment};
 use crate::journal::replay::{Replay, carried_from};
 use crate::journal::scan::{Scanner, Seen, envelope};
@@ -291,7 +291,7 @@ fn note_event(segment: &mut Segment, seq: u64, at: u64, envelope: &Envelope<'_>)
     segment.last_seq = segment.last_seq.max(seq);
     segment.learn(seq, at);
     segment.event_bytes += envelope.length() as u64;
-    let accepted = Timestamp::from_micros(u64_at(envelope.rest(), 40));
+    let accepted = since(envelope);
     segment.last_accepted = segment.last_accepted.max(accepted);
     if segment.first_accepted == Timestamp::ZERO || accepted < segment.first_accepted {
         segment.first_accepted = accepted;
