@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::alarm::Alarm;
 use super::assembly::{self, Assembly, Rooms, Started};
-use super::guard;
 use super::notify::Notify;
 use super::observing;
 use super::watch::{LOOK, Scope, Watcher, stamps};
@@ -64,14 +64,13 @@ pub(super) fn bell() -> (Bell, mpsc::Receiver<Asked>) {
 /// which begins nothing any more, so that it can come back whatever is still under way.
 pub(super) struct Lanes {
     house: deliver::House,
-    watched: Drain,
-    broken: mpsc::Sender<String>,
+    alarm: Alarm,
     running: BTreeMap<Box<str>, Running>,
 }
 
 impl Lanes {
-    pub(super) const fn new(house: deliver::House, watched: Drain, broken: mpsc::Sender<String>) -> Self {
-        Self { house, watched, broken, running: BTreeMap::new() }
+    pub(super) const fn new(house: deliver::House, alarm: Alarm) -> Self {
+        Self { house, alarm, running: BTreeMap::new() }
     }
 
     /// What tenants are called from now on, where a destination of this configuration asks for it.
@@ -84,7 +83,7 @@ impl Lanes {
         let name = destination.name().into();
         let what = format!("the lane of destination {name}");
         let (running, task) = deliver::start(destination, lane, metrics, &self.house);
-        guard(what, task, &self.watched, &self.broken);
+        self.alarm.guard(what, task);
         self.running.insert(name, running);
     }
 }
