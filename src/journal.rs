@@ -323,7 +323,7 @@ pub struct Report {
 /// A stretch of bytes that should hold records and does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// In which segment.
+    /// In which segment; those of dead letters have the highest bit set.
     pub segment: u64,
     /// From which byte of it.
     pub offset: u64,

@@ -11,14 +11,16 @@ mod room;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Damage;
 use super::event::{Death, EVENT_FIXED, Extra, Owing, Stored, Sums};
 use super::frame::{Content, Envelope, Kind, Seal, field};
-use super::lane::{Dying, Failing};
+use super::lane::{Dying, Failing, Sparing, is_lost};
 use super::record::Chunks;
 use super::scan::{Scanner, Seen, envelope};
 use super::segment::{DEAD, DEAD_BIT, Header, Identity, Names, dead_name, parse_name};
@@ -123,20 +125,29 @@ impl Graves {
     }
 
     /// Finds what is there; `each` hears of every letter, of the same one twice if a crash came between its copies.
-    pub(crate) fn open(&mut self, storage: &dyn Storage, mut each: impl FnMut(&Heard)) -> io::Result<()> {
+    /// What cannot be read is damage, and no more: the letters go on without it.
+    pub(crate) fn open(
+        &mut self,
+        storage: &dyn Storage,
+        damage: &mut Vec<Damage>,
+        mut each: impl FnMut(&Heard),
+    ) -> io::Result<()> {
         let mut numbers: Vec<u64> = storage.list(DEAD)?.iter().filter_map(|name| parse_name(name, ".seg")).collect();
         numbers.sort_unstable();
+        let mut worn = false;
         for number in numbers {
             let number = number | DEAD_BIT;
             let file = storage.open(&dead_name(number))?;
             let mut head = vec![0; 64 << 10];
-            let read = read_full(&*file, &mut head, 0)?;
+            let sparing = Sparing::new(&*file);
+            let read = readable(read_full(&sparing, &mut head, 0))?.unwrap_or(0);
             let start = Header::decode(&head[..read]).map_or(0, |(_, start)| start);
             let seal = Seal::new(self.identity.store, self.identity.key, number);
             let (end, size, last_death) = (file.length()?, file.length()?, Timestamp::ZERO);
+            let file = Arc::clone(&file);
             let mut grave = Grave { number, file, seal, start, end, size, letters: 0, last_death, closed: true };
             let (mut end, mut last_death, mut letters) = (start, Timestamp::ZERO, 0);
-            grave.letters(|envelope, record, at| {
+            let read = grave.letters_in(&sparing, |envelope, record, at| {
                 end = at + envelope.length() as u64;
                 letters += 1;
                 if let Some(death) = death_of(envelope) {
@@ -145,8 +156,11 @@ impl Graves {
                     let whole = envelope.content(record, &grave.seal, at) != Content::Damaged;
                     each(&Heard { seq: envelope.seq(), lineage, destination: death.destination, whole });
                 }
-            })?;
-            (grave.end, grave.letters) = (end, letters);
+            });
+            let all = if readable(read)?.is_some() { sparing.lost() } else { vec![0..size] };
+            worn = !all.is_empty();
+            damage.extend(all.into_iter().map(|lost| lost_in(number, lost)));
+            (grave.end, grave.letters) = if worn { (size, letters) } else { (end, letters) };
             grave.last_death = last_death;
             // What lies there may only be in the cache: as in the log, it is synced before it is believed.
             grave.file.sync_data()?;
@@ -154,7 +168,7 @@ impl Graves {
             self.segments.push_back(grave);
         }
         if let Some(last) = self.segments.back_mut() {
-            last.closed = last.start == 0;
+            last.closed = last.start == 0 || worn;
             // So is its name.
             storage.sync_directory(DEAD)?;
         }
@@ -296,6 +310,18 @@ impl Grave {
     }
 }
 
+/// `None` if it is the medium that has lost all of a file.
+fn readable<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_lost(&error) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn lost_in(segment: u64, lost: Range<u64>) -> Damage {
+    Damage { segment, offset: lost.start, length: lost.end - lost.start, sequences: 0..0, event_id: None }
+}
+
 pub(crate) fn death_of(envelope: &Envelope<'_>) -> Option<Death> {
     envelope.field(field::DEATH, EVENT_FIXED).and_then(Death::of)
 }
@@ -358,7 +384,8 @@ pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -
     };
     let mut page = std::collections::BTreeMap::new();
     for grave in shared.graves() {
-        grave.letters(|envelope, record, at| {
+        // What cannot be read is not listed, and hides no other letter.
+        let listed = grave.letters_in(&Sparing::new(&*grave.file), |envelope, record, at| {
             let of = death_of(envelope).is_some_and(|death| death.destination == destination);
             if of
                 && envelope.seq() > after
@@ -370,7 +397,8 @@ pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -
                     page.pop_last();
                 }
             }
-        })?;
+        });
+        readable(listed)?;
     }
     Ok(page.into_values().collect())
 }

@@ -23,7 +23,7 @@ pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FA
 pub(crate) use owed::{Owed, Slot, SlotBounds};
 pub(crate) use read::{Found, Missing, events, events_in};
 pub use read::{ReadDone, ReadJob};
-pub(crate) use spare::Sparing;
+pub(crate) use spare::{BLOCK, Sparing, is_lost};
 pub(crate) use state::{Cell, State};
 
 use std::sync::Arc;

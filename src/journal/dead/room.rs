@@ -94,7 +94,7 @@ impl Graves {
     /// What the oldest grave holds goes on without head and body, as far as half a segment holds it; its file goes.
     fn strip_oldest(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
         let Some(oldest) = self.segments.front().cloned() else { return Ok(()) };
-        let sparing = Sparing(&*oldest.file);
+        let sparing = Sparing::new(&*oldest.file);
         let worn = self.failing.is_worn(oldest.number);
         let file: &dyn File = if worn { &sparing } else { &*oldest.file };
         if self.failing.has_failed(oldest.number) {
@@ -211,7 +211,7 @@ impl Graves {
             return false;
         }
         let (mut dropped, mut heard) = (Vec::new(), 0);
-        let sparing = Sparing(&*oldest.file);
+        let sparing = Sparing::new(&*oldest.file);
         let file: &dyn File = if self.failing.is_worn(oldest.number) { &sparing } else { &*oldest.file };
         let read = oldest.letters_in(file, |envelope, _, _| {
             heard += 1;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::journal::checkpoint::{Checkpoint, Sealed};
 use crate::journal::event::{Stored, since};
 use crate::journal::frame::{Content, Envelope, Kind, Seal, array_at, field};
 use crate::journal::index::{Index, Segment};
+use crate::journal::lane::Sparing;
 use crate::journal::replay::{Replay, carried_from};
 use crate::journal::scan::{Scanner, Seen, envelope};
 use crate::journal::segment::{End, Names};
@@ -162,7 +164,8 @@ impl Walk {
         let length = file.length()?;
         let limit = stated.unwrap_or(length).min(length);
         let seal = segment.seal.clone();
-        let mut scanner = Scanner::new(&*file, &seal, from, limit, PIECE);
+        let sparing = Sparing::new(&*file);
+        let mut scanner = Scanner::new(&sparing, &seal, from, limit, PIECE);
         let mut reading = Reading { mark: from, end: from, first_hole: self.holes.len(), epoch };
         while let Some(seen) = scanner.next()? {
             match seen {
@@ -185,7 +188,7 @@ impl Walk {
             return Ok(());
         }
         segment.end = end.max(mark);
-        self.judge(first_hole, mark, segment.end);
+        self.judge(first_hole, mark, segment.end, &sparing.lost());
         if last && length >= whole {
             self.doubtful = Some((file, mark.min(segment.end), segment.end));
         }
@@ -239,10 +242,15 @@ impl Walk {
         }
     }
 
-    /// Tells the torn holes of a segment without a stated end from damage.
-    fn judge(&mut self, first_hole: usize, mark: u64, end: u64) {
+    /// Tells the torn holes of a segment without a stated end from damage. What the medium has `lost` may have held
+    /// records that somebody got a receipt for, wherever it lies.
+    fn judge(&mut self, first_hole: usize, mark: u64, end: u64, lost: &[Range<u64>]) {
         for hole in &mut self.holes[first_hole..] {
-            if hole.at >= end && hole.event.is_none() {
+            let within = |lost: &&Range<u64>| lost.start < hole.at + hole.length && hole.at < lost.end;
+            let last = lost.iter().filter(within).map(|lost| lost.end).max();
+            if let Some(last) = last {
+                hole.length = hole.length.min(last.max(end).saturating_sub(hole.at));
+            } else if hole.at >= end && hole.event.is_none() {
                 // Nothing whole behind it: the end of the log.
                 self.torn_bytes += hole.solid;
                 hole.length = 0;

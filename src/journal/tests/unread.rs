@@ -1,11 +1,13 @@
 //! A piece of a segment that cannot be read costs the events in it, and no other.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use super::rig::{Rig, START, number_of, on, record, small};
+use super::rig::{Rig, START, number_of, on, plans, record, small};
+use crate::clock::Clock;
 use crate::journal::lane::{READ_AGAIN, READ_TRIES};
-use crate::journal::{Ailing, Lane, Settlement, Storage, Taken, dead_reason};
+use crate::journal::{Ailing, Journal, Lane, OpenError, Settlement, Storage, Taken, dead_reason};
 
 const EVENTS: u64 = 200;
 
@@ -71,9 +73,13 @@ fn a_block_that_is_lost_costs_the_events_in_it_after_some_tries() {
             assert!((!letters.is_empty() || from == 0) && letters.len() <= lost.len(), "{letters:?}");
         }
         assert!(rig.journal.health().damage >= 6, "{:?}", rig.journal.health());
-        disk.heals();
-        let rig = rig_again(rig, &disk);
-        assert_eq!(rig.journal.lane(0).unwrap().backlog().owed, 0, "what was given up is not owed again");
+        for heals in [false, true] {
+            if heals {
+                disk.heals();
+            }
+            rig = rig_again(rig, &disk);
+            assert_eq!(rig.journal.lane(0).unwrap().backlog().owed, 0, "what was given up is not owed again");
+        }
     }
 }
 
@@ -200,5 +206,82 @@ fn what_a_worn_segment_still_owes_is_carried_forward_and_the_segment_goes() {
             assert!(if passes { lost == 0 } else { (1..=5).contains(&lost) }, "{lost} are lost: {numbers:?}");
             assert!(numbers.iter().all(|number| owed(*number)), "{numbers:?}");
         }
+    }
+}
+
+#[test]
+fn an_opening_goes_around_what_cannot_be_read_and_names_what_that_costs() {
+    let blocks = [(0, 4096), (0, 12_288), (8192, 12_288), (20_480, 24_576), (57_344, 65_536)];
+    let logs = blocks.iter().map(|(from, to)| ("log/", *from, *to, true));
+    let graves = blocks.iter().map(|(from, to)| ("dead/", *from, *to, true));
+    let others = [("dead/", 0, u64::MAX, true), ("state/", 0, u64::MAX, false), ("FORMAT", 0, u64::MAX, false)];
+    for (which, from, to, named) in logs.chain(graves).chain(others) {
+        for checkpoint in [true, false] {
+            // The names stand in every header and in the checkpoints; one of these must be left.
+            let checkpoint = checkpoint || (which, from) == ("log/", 0) || which == "state/";
+            let (disk, mut rig) = owing();
+            let lane = rig.journal.lane(1).unwrap();
+            while let Some(delivery) = rig.take(&lane) {
+                let died = Settlement::Dead { reason: 1, attempt: 1, status: 500, answer: "no".into() };
+                lane.settle(delivery, if lane.backlog().owed % 2 == 0 { died } else { Settlement::Delivered });
+                rig.rest();
+            }
+            drop(lane);
+            for name in disk.files.list("state").unwrap().iter().filter(|_| !checkpoint) {
+                disk.files.remove(&format!("state/{name}")).unwrap();
+            }
+            disk.breaks_in(which, from, to, 5);
+            rig = rig_again(rig, &disk);
+            let case = format!("{which} {from} {checkpoint}: {:?} {:?}", rig.report.damage, rig.report.notes);
+            assert!(disk.unread.load(SeqCst) > 0, "{case}");
+            if which != "log/" || !checkpoint {
+                assert_eq!(!rig.report.damage.is_empty(), named, "{case}");
+            }
+            assert_eq!(rig.journal.health().damage, rig.report.damage.len() as u64, "{case}");
+            let lane = rig.journal.lane(0).unwrap();
+            let (delivered, _) = deliver(&mut rig, &lane, 10_000);
+            rig.rest();
+            let letters = rig.journal.dead(0, 0, 1000).unwrap();
+            let told = |number: u64| {
+                rig.report.damage.iter().any(|damage| damage.sequences.contains(&number))
+                    || letters.iter().any(|letter| letter.seq == number && letter.reason == dead_reason::DAMAGED)
+            };
+            let lost: Vec<u64> = (1..=EVENTS).filter(|number| !delivered.contains(number)).collect();
+            // Each is named, or counted by the lane where not even its envelope can be read.
+            let counted = rig.journal.health().damage - rig.report.damage.len() as u64;
+            let untold = lost.iter().filter(|number| !told(**number)).count() as u64;
+            assert!(untold <= counted, "{lost:?} of {case}");
+            assert!(lost.len() <= if which == "log/" { 50 } else { 0 }, "{lost:?} of {case}");
+            let dead = rig.journal.dead(1, 0, 1000).unwrap().len();
+            let least = if from == 0 && to == u64::MAX && which == "dead/" { 0 } else { 60 };
+            assert!((least..=100).contains(&dead), "{dead} letters of {case}");
+            // What comes now is kept, and what was given up does not come again.
+            drop(rig.append(EVENTS + 1, 1000).unwrap());
+            rig.rest();
+            drop(lane);
+            disk.heals();
+            rig = rig_again(rig, &disk);
+            let lane = rig.journal.lane(0).unwrap();
+            assert_eq!(deliver(&mut rig, &lane, 100).0, [EVENTS + 1], "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_gone_is_no_reason_to_open_without_what_lies_there() {
+    for (which, to, number) in [("", u64::MAX, 5), ("log/", u64::MAX, 5), ("log/", 4096, 12), ("dead/", 4096, 12)] {
+        let (disk, mut rig) = owing();
+        let lane = rig.journal.lane(0).unwrap();
+        let delivery = rig.take(&lane).expect("it is owed");
+        lane.settle(delivery, Settlement::Dead { reason: 1, attempt: 1, status: 500, answer: "no".into() });
+        rig.rest();
+        drop((lane, rig));
+        disk.breaks_in(which, 0, to, number);
+        let seam: Arc<dyn Storage> = Arc::new(disk.clone());
+        let clock = Clock::manual(START).0;
+        let opened = Journal::open(seam, small(), clock, &["source"], &plans());
+        assert!(matches!(opened, Err(OpenError::Io { .. })), "{which} {number}");
+        disk.heals();
+        assert_eq!(on(&disk, small(), START).journal.lane(0).unwrap().backlog().owed, EVENTS - 1);
     }
 }
