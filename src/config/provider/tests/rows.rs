@@ -1,9 +1,10 @@
 //! Can the form of provider files say every declarative scheme that is known?
 //!
-//! The tables under `tests/vectors/schemes/rows` stand for 254 schemes of providers, 103 of which sign the body alone in
-//! a header, as a survey of November 2026 found them. What differs only in the name of a header is one scheme here. Each
-//! has a request that other tools signed; what follows from it by one change is read off its definition, as for the
-//! files that are shipped. They are no provider files: nothing here was compared with anybody's documentation.
+//! The tables under `tests/vectors/schemes/rows` stand for 254 schemes of providers, as a survey of November 2026 found
+//! them (103 sign the body and at most headers, 77 a time, too), and for the handshakes of 30 of them. What differs only
+//! in the name of a header is one scheme here. Each has a request that other tools signed; what follows from it by one
+//! change is read off its definition, as for the files that are shipped. They are no provider files: nothing here was
+//! compared with anybody's documentation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,8 +14,9 @@ use serde_json::{Value as Json, json};
 
 use super::super::{Built, Provider};
 use super::negatives;
+use super::sent::Sent;
 use super::vectors::{build, read};
-use crate::verify::VerifyError;
+use crate::verify::{Verdict, VerifyError};
 
 const HEAD: &str =
     "format = 1\ntitle = \"T\"\ndocs = [\"https://t.example\"]\nchecked = \"2026-11-20\"\nconfidence = \"C\"\n";
@@ -62,14 +64,20 @@ fn words<'a>(scheme: &'a Json, key: &str) -> impl Iterator<Item = &'a str> {
     scheme[key].as_str().unwrap_or_default().split_whitespace()
 }
 
+/// What a scheme asks of the operator, and what follows it in a file.
+fn parsed(scheme: &Json, rest: &str) -> Provider {
+    let values = scheme["values"].as_object().into_iter().flatten();
+    let kind = if scheme["hidden"] == true { "secret" } else { "text" };
+    let asks: String = values
+        .map(|(name, _)| format!("[values.{name}]\nkind = \"{kind}\"\nrequired = true\nabout = \"asked\"\n"))
+        .collect();
+    let text = format!("{HEAD}{asks}[[proof]]\n{rest}");
+    Provider::parse("rows", &text).unwrap_or_else(|wrong| panic!("{text}\n{wrong:#?}"))
+}
+
 /// The scheme as a provider with its key, or with another one.
 fn provider(table: &Json, scheme: &Json, others: bool) -> Built {
-    let values = scheme["values"].as_object().into_iter().flatten();
-    let asks: String = values
-        .map(|(name, _)| format!("[values.{name}]\nkind = \"text\"\nrequired = true\nabout = \"asked\"\n"))
-        .collect();
-    let text = format!("{HEAD}{asks}[[proof]]\n{}", scheme["proof"].as_str().expect("a definition"));
-    let read = Provider::parse("rows", &text).unwrap_or_else(|wrong| panic!("{text}\n{wrong:#?}"));
+    let read = parsed(scheme, scheme["proof"].as_str().expect("a definition"));
     let (name, otherwise) = if others { ("other", OTHER) } else { ("key", KEY) };
     let key = scheme[name].as_str().unwrap_or(otherwise);
     let key = table["keys"][key].as_str().unwrap_or(key);
@@ -150,4 +158,51 @@ fn what_a_private_key_signed_holds_for_nothing_else() {
 #[test]
 fn what_is_shown_holds_for_nothing_else() {
     judge("shown");
+}
+
+/// What is echoed in the table of handshakes.
+const ECHOED: &[&str] = &["chal-lenge_1", "ab12ab12ab12ab12ab12ab12", "echo-2", "Validation%3A+Testing+1"];
+
+#[test]
+fn the_handshakes_of_30_of_them_are_answered_without_rust_and_echo_no_markup() {
+    let (table, mut names, mut refused) = (table("replies"), 0, 0);
+    for reply in table["reply"].as_array().expect("there are handshakes") {
+        names += words(reply, "rows").count();
+        let rule = reply["challenge"].as_str().expect("a definition");
+        let told = format!("{}\n{rule}", reply["rows"]);
+        let proof = "signature = { from = [\"header:x-signature\"] }\nalgorithm = \"hmac-sha256\"\n[[challenge]]\n";
+        let provider = parsed(reply, &format!("{proof}{rule}"));
+        let built = build(&provider, &json!({ "secrets": [KEY], "values": reply["values"] }), false);
+        let asked = read(reply);
+        let signed = reply["signed"] == true;
+        if signed {
+            assert_eq!(asked.verdict(&built), Err(VerifyError::MissingSignature), "{told}: not signed");
+        }
+        let sign = |sent: &Sent| if signed { sent.signed(&built).expect("it can be signed") } else { sent.clone() };
+        let Ok(Verdict::Challenge(answer)) = sign(&asked).verdict(&built) else { panic!("{told}: {asked:?}") };
+        assert_eq!(u64::from(answer.status()), reply["status"].as_u64().expect("a status"), "{told}");
+        assert_eq!(&answer.body()[..], reply["answer"].as_str().expect("an answer").as_bytes(), "{told}");
+        let headers =
+            answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().expect("text").into()));
+        let headers: serde_json::Map<String, Json> = headers.collect();
+        assert_eq!(json!(headers), reply.get("answer-headers").cloned().unwrap_or_else(|| json!({})), "{told}");
+        let told_back = format!("{:?} {}", answer.body(), json!(headers));
+        for echoed in ECHOED {
+            let plain = echoed.replace("%3A", ":").replace('+', " ");
+            if !rule.contains("{computed}") && !told_back.contains(&plain) {
+                continue;
+            }
+            let mut other = asked.clone();
+            other.query = other.query.replace(echoed, "%3Cb%3E");
+            other.body = String::from_utf8(other.body).expect("text").replace(echoed, "<b>").into_bytes();
+            for value in other.headers.values_mut().filter(|value| value == echoed) {
+                *value = "<b>".parse().expect("a value");
+            }
+            if (&other.query, &other.body, &other.headers) != (&asked.query, &asked.body, &asked.headers) {
+                assert_eq!(sign(&other).verdict(&built), Err(VerifyError::ChallengeText), "{told}: markup");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((names, refused), (30, 20));
 }
