@@ -7,6 +7,7 @@
 //! Must not know: how anything is done; every command is a thin call into a room that exists anyway.
 
 mod check;
+mod deadline;
 pub mod demo;
 mod files;
 mod explain;

@@ -46,7 +46,7 @@ mod units;
 mod whereabouts;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ack::{Ack, Delivered};
 pub use addresses::{AddressList, Addresses, is_list};
@@ -136,7 +136,8 @@ impl Config {
     pub fn files(&self) -> Files {
         let listeners = self.listeners.iter().map(|listener| &listener.limits);
         let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
-        Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
+        let private = usize::from(self.metrics.is_some()) + usize::from(self.control.is_some());
+        Files::of(listeners, private, workers, Some(&self.store))
     }
 
     /// Tries what the file's own tests say; answers how many there are.
@@ -312,7 +313,8 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
     cross::check(building, &house);
     ack::check(building, file, &house);
-    machine::check(building, &house, metrics.is_some(), store.as_ref());
+    let private = usize::from(metrics.is_some()) + usize::from(control.is_some());
+    machine::check(building, &house, private, store.as_ref());
     let listeners: Vec<_> = listeners.into_iter().map(|(listener, _)| listener).collect();
     let destinations: Vec<_> = destinations.into_iter().map(|placed| placed.destination).collect();
     let said = cases::Names {

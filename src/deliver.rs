@@ -44,7 +44,7 @@ pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
 pub use proxy::Proxy;
 pub use reach::Denied;
 pub use tls::{Pin, Roots, Shown, Trust, TrustError};
-pub use weave::{Field, Weave, WeaveError};
+pub use weave::{Field, Values, Weave, WeaveError};
 pub use whose::TenantNames;
 
 use desk::Desk;

@@ -318,7 +318,9 @@ fn said(config: &Config, source: &Source, told: &Told<'_>, out: &mut impl Write)
         Some(route) if route.to.is_none() => line(out, "destinations", "none: nothing is stored"),
         None => line(out, "destinations", "none: it is stored, and owed to nobody"),
         Some(_) => told.to.iter().enumerate().try_for_each(|(at, (to, url))| {
-            let url = url.as_deref().unwrap_or("none: the event's path does not go with the destination's");
+            let url = url
+                .as_deref()
+                .unwrap_or("none: its path, or what is woven in of the event, leads out of the destination's");
             let observes = if to.is_live() { "" } else { "; it only observes, and is not sent it" };
             line(out, if at == 0 { "destinations" } else { "" }, &format!("{} at {url}{observes}", to.plan.name))
         }),

@@ -20,6 +20,7 @@ use super::routes::{rules, source_id};
 use super::{Config, Destination, Listener, Route, Source};
 use crate::admission::{Admission, Rules};
 use crate::clock::Timestamp;
+use crate::deliver::Values;
 use crate::event::{Dedup, EventId, Glimpse, Head, SourceFacts};
 use crate::ingress::Rejection;
 use crate::route::{Facts, Table, Tenant};
@@ -89,8 +90,8 @@ pub struct Told<'c> {
     pub passed: Vec<&'c Route>,
     /// The route that decides; `None` where none matches.
     pub route: Option<&'c Route>,
-    /// Who hears it, or would if they did not only observe, and at which URL; `None` for one whose URL does not go with
-    /// the event's path.
+    /// Who hears it, or would if they did not only observe, and at which URL at the first attempt; an id that is random
+    /// stands there as `{id}`. `None` for one whose URL does not go with the event's path, or with what is woven in of it.
     pub to: Vec<(&'c Destination, Option<String>)>,
 }
 
@@ -191,19 +192,37 @@ fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Req
         let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
         let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
         let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
-        let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
-        let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
-        let to = to.collect();
         let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
+        let values = Values {
+            source: &source.name,
+            tenant: called(tenant),
+            kind: &glimpse.kind,
+            id: id.map(|id| *id.as_bytes()),
+            attempt: 1,
+            path: rest,
+        };
+        let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
+        let to = places.filter_map(|place| config.destinations.get(*place));
+        let to = to.map(|to| (to, url(to, rest, &query, &values))).collect();
         Told { id, passed, route, to, glimpse, door: door.clone() }
     };
     Some(Glimpse::read(&facts, &selectors, request).into_iter().map(told).collect())
 }
 
-fn url(to: &Destination, rest: &str, query: &str) -> Option<String> {
-    let target = to.built.target(rest, query)?;
+fn url(to: &Destination, rest: &str, query: &str, values: &Values<'_>) -> Option<String> {
+    let target = to.built.target(rest, query, values)?;
     let base = to.plan.url.parse::<Uri>().ok()?;
     Some(format!("{}://{}{target}", base.scheme_str()?, base.authority()?))
+}
+
+/// What a tenant is called in words.
+fn called(tenant: Tenant<'_>) -> &str {
+    match tenant {
+        Tenant::None => "none",
+        Tenant::Unknown => "unknown",
+        Tenant::Mixed => "mixed",
+        Tenant::One(name) => name,
+    }
 }
 
 /// A path that a pattern takes, in which every capture is its own name.

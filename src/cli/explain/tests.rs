@@ -193,6 +193,29 @@ fn an_event_is_led_to_its_destinations() {
 }
 
 #[test]
+fn what_is_woven_into_a_url_is_shown_as_it_is_called() {
+    let stage = Stage::set();
+    let text = TEXT
+        .replace("archive.example.com/\"", "archive.example.com/of/{source}/{tenant}/{kind}/{id}/x?n={attempt}\"")
+        .replace("{ prefix = \"iss\" }", "{ in = [\"issues\", \"..\", \"a b/c\"] }");
+    stage.write("porteiro.toml", text.as_bytes());
+    let body = stage.write("body.json", br#"{"repository":{"owner":{"login":"acme"}}}"#);
+    for (kind, told) in [
+        ("issues", "archive at https://archive.example.com/of/github/acme/issues/{id}/x?n=1"),
+        ("a b/c", "archive at https://archive.example.com/of/github/acme/a%20b%2Fc/{id}/x?n=1"),
+        ("..", "archive at none: its path, or what is woven in of the event, leads out of the destination's"),
+    ] {
+        let header = format!("X-GitHub-Event: {kind}");
+        let words = ["--source", "github", "--body", &body, "--header", &header];
+        check(&stage, &words, &[told]);
+        // With an id that is known.
+        let told = stage.explain(&[&words[..], &["--header", "X-GitHub-Delivery: d1"]].concat()).unwrap().1;
+        let (id, url) = (told["event"]["id"].as_str().unwrap(), told["event"]["to"][0]["url"].as_str());
+        assert_eq!(url.map(|url| url.contains(&format!("/{id}/x?"))), (kind != "..").then_some(true), "{url:?}");
+    }
+}
+
+#[test]
 fn what_nobody_hears_is_told_apart_from_what_is_discarded() {
     let stage = Stage::set();
     let ping = ["--source", "github", "--header", "x-github-event: ping"];

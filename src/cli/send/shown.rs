@@ -67,8 +67,16 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The request as a line for a shell.
-pub(super) fn curl(place: &Place, asked: &Asked, mask: &Mask, insecure: bool, ca: Option<&Path>) -> String {
+/// The request as a line for a shell; the error is why none can be it.
+pub(super) fn curl(
+    place: &Place,
+    asked: &Asked,
+    mask: &Mask,
+    insecure: bool,
+    ca: Option<&Path>,
+) -> Result<String, String> {
+    let body = str::from_utf8(&asked.body).ok().filter(|body| !body.contains('\0'));
+    let body = body.ok_or("this body is no text, and cannot stand in a line for a shell; send it without --dry-run")?;
     let mut words = vec!["curl".to_owned(), "-i".to_owned(), "-X".to_owned(), asked.method.to_string()];
     match ca {
         Some(ca) => words.extend(["--cacert".to_owned(), quoted(&ca.display().to_string())]),
@@ -82,10 +90,10 @@ pub(super) fn curl(place: &Place, asked: &Asked, mask: &Mask, insecure: bool, ca
         let value = String::from_utf8_lossy(value.as_bytes());
         words.extend(["-H".to_owned(), mask.word(&format!("{name}: {value}"))]);
     }
-    if !asked.body.is_empty() {
-        let body = String::from_utf8_lossy(&asked.body);
-        words.extend(["--data-binary".to_owned(), mask.word(&body)]);
+    if !body.is_empty() {
+        // As it is: for other options one that begins with `@` is a file.
+        words.extend(["--data-raw".to_owned(), mask.word(body)]);
     }
     words.push(mask.word(&format!("{}{}", place.url(), asked.target)));
-    words.join(" ")
+    Ok(words.join(" "))
 }
