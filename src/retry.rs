@@ -74,7 +74,17 @@ impl Outcome {
         }
     }
 
-    /// Whether the destination was not reached, or what stands in front of it said so: no event can bring that about.
+    /// Whether the destination was not even spoken to: no event can bring that about.
+    #[must_use]
+    pub const fn unconnected(&self) -> bool {
+        match self {
+            Self::Destination { fault, .. } => fault.unconnected(),
+            Self::Delivered { .. } | Self::Event { .. } => false,
+        }
+    }
+
+    /// Whether the destination was not reached, or what stands in front of it said so: no event brings that about, unless
+    /// it brings down what stands behind.
     #[must_use]
     pub const fn unreached(&self) -> bool {
         match self {
@@ -112,13 +122,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the destination was not even spoken to.
+    #[must_use]
+    pub const fn unconnected(self) -> bool {
+        match self {
+            Self::Dns | Self::Denied | Self::Proxy | Self::Connect | Self::Tls => true,
+            Self::Timeout | Self::Broken | Self::Answer(_) => false,
+        }
+    }
+
     /// Whether the destination was not reached, or what stands in front of it said so.
     #[must_use]
     pub const fn unreached(self) -> bool {
-        match self {
-            Self::Dns | Self::Denied | Self::Proxy | Self::Connect | Self::Tls | Self::Answer(502..=504) => true,
-            Self::Timeout | Self::Broken | Self::Answer(_) => false,
-        }
+        self.unconnected() || matches!(self, Self::Answer(502..=504))
     }
 
     /// A word for logs and metrics.

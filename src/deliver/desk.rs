@@ -299,6 +299,9 @@ impl Desk {
             (Turn::None, Blame::Nobody)
         };
         self.tell(state, turn, &outcome, detail);
+        if !matches!(outcome, Outcome::Destination { .. }) {
+            state.patience.heard();
+        }
         // A fault that only this event's tenant sees is the event's, and goes by its schedule.
         let outcome = if blame == Blame::Event { outcome.against_event() } else { outcome };
         if !matches!(outcome, Outcome::Destination { .. }) {
@@ -311,8 +314,11 @@ impl Desk {
             // The breaker sets the pace for all of them, and the oldest goes first.
             Next::Return(_) if state.pace.is_away() => Settlement::Return,
             // It is not this event that brought it about.
-            Next::Return(pause) if outcome.unreached() => Settlement::Hold { at: now.plus(pause) },
-            Next::Return(pause) => Settlement::Hold { at: now.plus(state.patience.again(work.delivery.seq, pause)) },
+            Next::Return(pause) if outcome.unconnected() => Settlement::Hold { at: now.plus(pause) },
+            Next::Return(pause) => {
+                let pause = state.patience.again(work.delivery.seq, pause, outcome.unreached());
+                Settlement::Hold { at: now.plus(pause) }
+            }
             Next::Dead(reason) => self.bury(work, reason.into(), status, answer),
         }
     }

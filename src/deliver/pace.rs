@@ -152,7 +152,18 @@ pub(super) fn step(
 /// It may be the event that makes the destination hang. No attempt is burned for it, but the pause before the next one
 /// doubles, so that a few of its kind do not take all the workers for ever.
 #[derive(Debug, Default)]
-pub(super) struct Patience(BTreeMap<u64, u32>);
+pub(super) struct Patience {
+    events: BTreeMap<u64, Tried>,
+    /// Answers there were, whatever they said.
+    answers: u64,
+}
+
+/// How often an event was put back, and how many answers there had been when it was last.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    times: u32,
+    answers: u64,
+}
 
 impl Patience {
     /// The most events that are remembered; the oldest are forgotten first.
@@ -160,21 +171,34 @@ impl Patience {
     /// A pause is doubled at most so many times.
     const DOUBLINGS: u32 = 9;
 
-    /// The pause before this event is tried again, from what the policy says of the first time.
-    pub(super) fn again(&mut self, seq: u64, pause: Duration) -> Duration {
-        if self.0.len() >= Self::MAX && !self.0.contains_key(&seq) {
-            self.0.pop_first();
+    /// The pause before this event is tried again, from what the policy says of the first time. Where the fault may be that
+    /// of what stands in front (`unreached`), it is the event's only if another one was answered since the last time.
+    pub(super) fn again(&mut self, seq: u64, pause: Duration, unreached: bool) -> Duration {
+        if self.events.len() >= Self::MAX && !self.events.contains_key(&seq) {
+            self.events.pop_first();
         }
-        let times = self.0.entry(seq).or_default();
-        let pause = pause * (1 << *times);
-        *times = (*times + 1).min(Self::DOUBLINGS);
+        let answers = self.answers;
+        let Some(tried) = self.events.get_mut(&seq) else {
+            self.events.insert(seq, Tried { times: 1, answers });
+            return pause;
+        };
+        if unreached && tried.answers == answers {
+            return pause;
+        }
+        let pause = pause * (1 << tried.times);
+        *tried = Tried { times: (tried.times + 1).min(Self::DOUBLINGS), answers };
         pause
+    }
+
+    /// Some event was answered.
+    pub(super) fn heard(&mut self) {
+        self.answers = self.answers.wrapping_add(1);
     }
 
     /// This event was answered.
     pub(super) fn forget(&mut self, seq: u64) {
-        if !self.0.is_empty() {
-            self.0.remove(&seq);
+        if !self.events.is_empty() {
+            self.events.remove(&seq);
         }
     }
 }

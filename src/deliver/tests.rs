@@ -1,6 +1,7 @@
 //! Lanes with a real journal in memory, real sockets, and a clock that stands still until it is moved.
 
 mod changes;
+mod desk;
 mod faults;
 mod flow;
 mod rate;

@@ -24,6 +24,9 @@ pub struct Breaker {
     /// Faults since the last answer, and when the first of them was.
     run: u32,
     since: Timestamp,
+    /// Of these, those where it was not reached, and when the first of them was.
+    unreached: u32,
+    unreached_since: Timestamp,
     counts: [Count; COUNTS],
     /// The tenants heard of last, the latest first; 0 where there is none.
     tenants: [Tenant; TENANTS],
@@ -103,8 +106,8 @@ impl Breaker {
     pub const PAUSE_MAX: Duration = Duration::from_secs(60);
     /// Faults in a row that open it.
     pub const RUN: u32 = 5;
-    /// Not reached at least twice, and not once within this time, it is away: a quiet destination has no five attempts
-    /// that could fail.
+    /// Not reached at least twice, this long apart, and not once answered in between, it is away: a quiet destination has
+    /// no five attempts that could fail.
     pub const UNREACHED: Duration = Duration::from_millis(500);
     /// Outcomes within [`Breaker::SPAN`] from which on half of them open it.
     pub const SHARE_OF: u32 = 20;
@@ -182,6 +185,7 @@ impl Breaker {
             *self = Self { tenants: self.tenants, ..Self::default() };
         }
         self.run = 0;
+        self.unreached = 0;
         self.count(0, now);
         self.note_tenant(Tenant { name: tenant, answered: true, at: now });
     }
@@ -195,7 +199,7 @@ impl Breaker {
         let away = now.since(self.since);
         let (all, faults) = self.count(1, now);
         let many = all >= Self::SHARE_OF && faults.saturating_mul(2) >= all;
-        let gone = unreached && self.run > 1 && away >= Self::UNREACHED;
+        let gone = unreached && self.unreached_again(now);
         if probe {
             self.failed = self.failed.saturating_add(1);
         } else if self.run < Self::RUN && !many && !gone && retry_after.is_none() {
@@ -205,6 +209,16 @@ impl Breaker {
         let pause = doubled.min((away / 2).max(Self::PAUSE_MIN));
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         self.state = State::Open(now.plus(scaled(pause, random).max(asked)));
+    }
+
+    /// It was not reached; whether it was not for long enough. What hung or broke off in between was no answer, but may have
+    /// been an event's doing, and does not count.
+    fn unreached_again(&mut self, now: Timestamp) -> bool {
+        if self.unreached == 0 || now < self.unreached_since {
+            self.unreached_since = now;
+        }
+        self.unreached = self.unreached.saturating_add(1);
+        self.unreached > 1 && now.since(self.unreached_since) >= Self::UNREACHED
     }
 
     /// Adds an outcome; says how many there were within the span, and how many of them faults.
@@ -226,10 +240,7 @@ impl Breaker {
     /// one at least, and the last outcome of each was an answer.
     fn spared(&mut self, fault: Fault, tenant: u64, now: Timestamp) -> bool {
         self.note_tenant(Tenant { name: tenant, answered: false, at: now });
-        let reached = match fault {
-            Fault::Dns | Fault::Denied | Fault::Proxy | Fault::Connect | Fault::Tls => false,
-            Fault::Timeout | Fault::Broken | Fault::Answer(_) => true,
-        };
+        let reached = !fault.unconnected();
         let other = |known: &&Tenant| known.name != 0 && known.name != tenant && now.since(known.at) < Self::SPAN;
         let mut others = self.tenants.iter().filter(other).peekable();
         reached && tenant != 0 && others.peek().is_some() && others.all(|other| other.answered)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::retry::{Fault, Next, Policy};
+use crate::retry::Fault;
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 const FAULT: Outcome = Outcome::of_fault(Fault::Connect);
@@ -155,64 +155,37 @@ fn a_pause_is_drawn_from_the_whole_span() {
 #[test]
 fn the_pauses_of_an_event_that_always_fails_double_up_to_a_bound() {
     let mut patience = Patience::default();
-    let pauses: Vec<_> = (0..12).map(|_| patience.again(7, Duration::from_secs(1)).as_secs()).collect();
+    let pauses: Vec<_> = (0..12).map(|_| patience.again(7, Duration::from_secs(1), false).as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 512]);
-    assert_eq!(patience.again(8, Duration::from_secs(1)).as_secs(), 1, "each for itself");
+    assert_eq!(patience.again(8, Duration::from_secs(1), false).as_secs(), 1, "each for itself");
     patience.forget(7);
-    assert_eq!(patience.again(7, Duration::from_secs(1)).as_secs(), 1);
+    assert_eq!(patience.again(7, Duration::from_secs(1), false).as_secs(), 1);
 }
 
 #[test]
 fn only_so_many_events_are_remembered_and_the_oldest_forgotten_first() {
     let mut patience = Patience::default();
     for seq in 0..=Patience::MAX as u64 {
-        assert_eq!(patience.again(seq, Duration::from_secs(1)).as_secs(), 1);
+        assert_eq!(patience.again(seq, Duration::from_secs(1), false).as_secs(), 1);
     }
-    assert_eq!(patience.0.len(), Patience::MAX);
-    assert_eq!(patience.again(1, Duration::from_secs(1)).as_secs(), 2);
-    assert_eq!(patience.again(0, Duration::from_secs(1)).as_secs(), 1, "forgotten");
-    assert_eq!(patience.0.len(), Patience::MAX);
-}
-
-/// When an event that is owed alone arrives at a destination that is not reached for so many milliseconds; as the desk does.
-fn arrives(gone: u64, fault: Fault, seed: u64) -> Duration {
-    let (mut pace, mut patience, mut dice) = (Pace::new(8), Patience::default(), Dice::new(seed));
-    let policy = Policy::default();
-    let (mut now, back) = (START, at(gone));
-    for _ in 0..10_000 {
-        let pass = match pace.gate(now) {
-            Gate::Go => Pass::Go,
-            Gate::Probe => Pass::Probe,
-            Gate::Wait(until) => {
-                now = until;
-                continue;
-            }
-            Gate::Probing => panic!("a probe was lost"),
-        };
-        if now >= back {
-            return now.since(START);
-        }
-        let (outcome, random) = (Outcome::of_fault(fault), dice.roll());
-        pace.record(pass, &outcome, 0, now, random);
-        if let Next::Return(pause) = policy.next(1, now.since(START), &outcome, random.rotate_left(32))
-            && !pace.is_away()
-        {
-            now = now.plus(if outcome.unreached() { pause } else { patience.again(7, pause) });
-        }
-    }
-    panic!("it never arrives");
+    assert_eq!(patience.events.len(), Patience::MAX);
+    assert_eq!(patience.again(1, Duration::from_secs(1), false).as_secs(), 2);
+    assert_eq!(patience.again(0, Duration::from_secs(1), false).as_secs(), 1, "forgotten");
+    assert_eq!(patience.events.len(), Patience::MAX);
 }
 
 #[test]
-fn an_event_alone_arrives_soon_after_a_short_outage() {
-    for fault in [Fault::Connect, Fault::Dns, Fault::Tls, Fault::Answer(502)] {
-        for (gone, within) in [(100, 1_000), (1_000, 1_000), (3_000, 1_600), (10_000, 5_000), (60_000, 30_000)] {
-            let late = |seed| arrives(gone, fault, seed).saturating_sub(Duration::from_millis(gone));
-            let all: Vec<Duration> = (0..500).map(late).collect();
-            let worst = all.iter().max().copied().unwrap_or_default();
-            let mean = all.iter().sum::<Duration>() / 500;
-            assert!(worst <= Duration::from_millis(within), "{fault:?} {gone} ms: {worst:?} after it was back");
-            assert!(mean <= Duration::from_millis(within) * 2 / 3, "{fault:?} {gone} ms: {mean:?} as a rule");
+fn what_stands_in_front_is_at_fault_until_another_event_is_answered() {
+    let mut patience = Patience::default();
+    let mut again = |heard: bool| {
+        if heard {
+            patience.heard();
         }
+        patience.again(7, Duration::from_secs(1), true).as_secs()
+    };
+    let rows =
+        [(false, 1), (false, 1), (false, 1), (true, 2), (false, 1), (true, 4), (true, 8), (false, 1), (true, 16)];
+    for (heard, pause) in rows {
+        assert_eq!(again(heard), pause);
     }
 }

@@ -13,6 +13,8 @@ use crate::journal::storage::File;
 
 /// What a medium loses at once, as a rule.
 pub(crate) const BLOCK: usize = 4096;
+/// So often a block is read before it counts as lost.
+const TRIES: u32 = 5;
 /// What the system says of a medium: EIO, ENODATA, EBADMSG, EUCLEAN.
 const MEDIUM: [i32; 4] = [5, 61, 74, 117];
 
@@ -62,15 +64,17 @@ impl<'a> Sparing<'a> {
     /// Reads block by block.
     fn around(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         self.is_there()?;
-        let mut done = 0;
+        let (mut done, mut tries) = (0, 0);
         while done < into.len() {
             let at = offset + done as u64;
             let left = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or(0);
             let end = into.len().min(done + left);
             match self.file.read_at(&mut into[done..end], at) {
                 Ok(0) => break,
-                Ok(read) => done += read,
+                Ok(read) => (done, tries) = (done + read, 0),
+                Err(error) if is_lost(&error) && tries + 1 < TRIES => tries += 1,
                 Err(error) if is_lost(&error) => {
+                    tries = 0;
                     into[done..end].fill(0);
                     done = end;
                     self.lose(at, offset + end as u64);

@@ -143,7 +143,8 @@ fn plan(flavour: Flavour, calls: u64, chance: &mut Chance) -> Plan {
             plan.failures.insert(calls + chance.below(120), failure);
         }
         if chance.once_in(3) {
-            plan.unreadable = chance.between(3, 60);
+            // More often, and what passes would look like what stays: a block is given up after five tries.
+            plan.unreadable = chance.between(12, 60);
         }
         if chance.once_in(4) {
             plan.capacity = chance.between(6, 20) << 16;

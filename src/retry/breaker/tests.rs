@@ -172,6 +172,16 @@ fn what_is_not_reached_for_half_a_second_opens_it_and_nothing_else_so_soon() {
             breaker.record(Pass::Go, &fault(known), 0, at(millis * 10_000), MOST);
         }
         assert!(breaker.closed(), "{known:?} may be an event's doing");
+        // Nor does it count for what was not reached.
+        for gone in unreached {
+            let mut breaker = Breaker::default();
+            breaker.record(Pass::Go, &fault(known), 0, at(0), MOST);
+            breaker.record(Pass::Go, &fault(gone), 0, at(29_000), MOST);
+            assert!(breaker.closed(), "{known:?}, and {gone:?} once");
+            breaker.record(Pass::Go, &fault(known), 0, at(29_400), MOST);
+            breaker.record(Pass::Go, &fault(gone), 0, at(29_500), MOST);
+            assert!(!breaker.closed(), "{gone:?} twice, {known:?} in between");
+        }
     }
 }
 
