@@ -28,6 +28,7 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod adopt;
 mod again;
 mod checkpoint;
 mod configure;
@@ -56,6 +57,7 @@ mod simulation;
 mod storage;
 mod writer;
 
+pub use adopt::AdoptError;
 pub use again::{NotReplayed, Original};
 pub use dead::DeadLetter;
 pub use find::{Debt, Found, Kept, Page, Search, Standing};
@@ -241,6 +243,13 @@ impl Journal {
     /// Releases all that is owed to a destination, for good. Done by the writer, soon.
     pub fn drop_backlog(&self, destination: u32) {
         self.command(inbox::Command::Drop(destination));
+    }
+
+    /// Hands what is owed to a destination that is not configured any more over to one that is, for good. `tell` hears, from
+    /// the writer's thread, when that is durable and how many events the adopter owes more by it, or why it is not; it must
+    /// not block. It is dropped unheard only if the writer is. One adoption is under way at a time.
+    pub fn adopt(&self, parked: u32, by: u32, tell: impl FnOnce(Result<u64, AdoptError>) + Send + 'static) {
+        self.0.adopt(parked, by, Box::new(tell));
     }
 
     fn command(&self, command: inbox::Command) {

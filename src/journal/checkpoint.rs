@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! "PORTCKPT", u32 format, u32 CRC32C of the rest, then in this order: store id, number, epoch, opening, end of the log
-//! before this opening, place, next sequence, names, segments, lanes (live cursor, owed, dead, slots, groups), erasures
+//! before this opening, place, next sequence, names, segments, lanes (live cursor, owed, dead, slots, groups), erasures, for
+//! each lane whom it adopted
 //! ```
 
 use std::io;
@@ -67,6 +68,8 @@ pub(crate) struct LaneState {
     pub(crate) dead: RoaringTreemap,
     pub(crate) slots: Vec<(u64, Slot)>,
     pub(crate) groups: Vec<(u64, Timestamp)>,
+    /// The destinations whose backlogs it took over.
+    pub(crate) adopted: Vec<u32>,
 }
 
 fn name(number: u64) -> String {
@@ -159,6 +162,13 @@ pub(crate) fn encode(writer: &Writer) -> Vec<u8> {
     for erasing in &writer.house.erasing {
         out.0.extend_from_slice(&erasing.event_id);
     }
+    for cell in &known.lanes {
+        let state = cell.state();
+        out.u64(state.adopted.len() as u64);
+        for id in &state.adopted {
+            out.u64(u64::from(*id));
+        }
+    }
     let crc = crc32c::crc32c(&out.0[16..]);
     out.0[12..16].copy_from_slice(&crc.to_le_bytes());
     out.0
@@ -238,6 +248,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Checkpoint> {
     }
     for _ in 0..from.count(16)? {
         checkpoint.erasing.push(from.id()?);
+    }
+    for lane in &mut checkpoint.lanes {
+        if from.0.is_empty() {
+            // It was written before anybody could adopt.
+            break;
+        }
+        for _ in 0..from.count(8)? {
+            lane.adopted.push(u32::try_from(from.u64()?).ok()?);
+        }
     }
     Some(checkpoint)
 }

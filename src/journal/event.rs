@@ -296,9 +296,13 @@ impl Stored {
         self.replayed.map_or(self.origin_seq, |replayed| replayed.first)
     }
 
-    pub(crate) fn not_before(&self, destination: u32) -> Timestamp {
-        let target = self.targets.iter().find(|target| target.destination == destination);
-        target.map_or(Timestamp::ZERO, |target| target.not_before)
+    /// When a destination may be handed it, if it is no target itself: by what is said of those it adopted.
+    pub(crate) fn not_before(&self, destination: u32, adopted: &[u32]) -> Timestamp {
+        if let Some(target) = self.targets.iter().find(|target| target.destination == destination) {
+            return target.not_before;
+        }
+        let its = self.targets.iter().filter(|target| adopted.contains(&target.destination));
+        its.map(|target| target.not_before).max().unwrap_or(Timestamp::ZERO)
     }
 
     pub(crate) fn delivery(self, attempt: u32, slotless: Option<Timestamp>) -> Delivery {

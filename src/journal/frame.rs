@@ -60,7 +60,7 @@ pub(crate) mod field {
     pub(crate) const DEATH: u8 = 8;
     /// An event's id, 16 bytes.
     pub(crate) const EVENT_ID: u8 = 9;
-    /// A destination, u32.
+    /// A destination, u32; in an adoption the one that was parked and the one that adopted it, u32 each.
     pub(crate) const DESTINATION: u8 = 10;
     /// Nothing: head and body were left out for want of space.
     pub(crate) const STRIPPED: u8 = 11;
@@ -90,6 +90,8 @@ pub(crate) enum Kind {
     Letter,
     /// Dead letters that are none any more: replayed, or dropped.
     Unlisted,
+    /// What a destination was owed is owed to another one.
+    Adopted,
 }
 
 impl Kind {
@@ -104,6 +106,7 @@ impl Kind {
             Self::Drop => 7,
             Self::Letter => 8,
             Self::Unlisted => 9,
+            Self::Adopted => 10,
         }
     }
 
@@ -118,6 +121,7 @@ impl Kind {
             7 => Self::Drop,
             8 => Self::Letter,
             9 => Self::Unlisted,
+            10 => Self::Adopted,
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::adopt::Adopt;
 use super::configure::Configure;
 use super::event::{Extra, Owing, Stored, Sums};
 use super::frame::{FIXED, Kind};
@@ -136,6 +137,9 @@ pub(crate) struct Inbox {
     pub(crate) configure: Option<Configure>,
     /// Such a change is under way.
     pub(crate) configuring: bool,
+    /// A backlog that is to be adopted, for the writer to take, and whether one is.
+    pub(crate) adopt: Option<Adopt>,
+    pub(crate) adopting: bool,
     pub(crate) closed: bool,
     pub(crate) failed: bool,
     /// Somebody was refused for want of disk since the writer last looked.

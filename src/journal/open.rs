@@ -258,7 +258,8 @@ fn lanes(
         if plan.is_none() && owed_count > 0 {
             report.parked.push(Parked { name: name.clone(), destination: id, owed: owed_count });
         }
-        lanes.push(Arc::new(Cell::new(id, Arc::from(&**name), plan, State::restored(owed, dead))));
+        let state = State::restored(owed, dead, state.adopted);
+        lanes.push(Arc::new(Cell::new(id, Arc::from(&**name), plan, state)));
     }
     lanes.into()
 }

@@ -87,6 +87,8 @@ pub(crate) struct Faults {
     pub(crate) mark_off_by: u32,
     /// Receipts are released after the write, before the sync.
     pub(crate) early_receipt: bool,
+    /// What is adopted is so in memory only.
+    pub(crate) adopts_in_memory: bool,
 }
 
 /// When a destination is handed an event.

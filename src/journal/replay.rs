@@ -64,6 +64,7 @@ impl Replay {
             Some(Kind::Event) => self.event(envelope, known),
             Some(Kind::Delivered) => self.delivered(envelope, known),
             Some(Kind::Unlisted) => self.unlisted(envelope, known),
+            Some(Kind::Adopted) => self.adopted(envelope, known),
             Some(Kind::Attempt) => self.attempt(envelope, known),
             Some(Kind::Dead) => {
                 if let Some(death) = envelope.field(field::DEATH, 0).and_then(Death::of)
@@ -141,6 +142,24 @@ impl Replay {
         }
     }
 
+    fn adopted(&mut self, envelope: &Envelope<'_>, known: u32) {
+        let Some(bytes) = envelope.field(field::DESTINATION, 0).filter(|bytes| bytes.len() == 8) else { return };
+        let (from, to) = (u32_at(bytes, 0), u32_at(bytes, 4));
+        if from >= known || to >= known || from == to {
+            return;
+        }
+        let parked = self.lane(from);
+        parked.slots.clear();
+        parked.state.groups.clear();
+        let owed = std::mem::take(&mut parked.state.owed);
+        let before = parked.state.adopted.clone();
+        let adopter = self.lane(to);
+        // It begins with what is new to it, wherever it was.
+        adopter.state.live = adopter.state.live.min((&owed - &adopter.state.owed).min().unwrap_or(u64::MAX));
+        adopter.state.owed |= owed;
+        adopt(&mut adopter.state.adopted, to, from, &before);
+    }
+
     fn unlisted(&mut self, envelope: &Envelope<'_>, known: u32) {
         for (destination, first, last) in stretches(envelope).filter(|(destination, ..)| *destination < known) {
             let lane = self.lane(destination);
@@ -159,6 +178,15 @@ impl Replay {
             if lane.state.owed.contains(envelope.seq()) {
                 lane.slots.insert(envelope.seq(), Slot { at, attempts, share: 0 });
             }
+        }
+    }
+}
+
+/// Adds to a list of adopted destinations the one that is adopted and those it had adopted itself.
+pub(crate) fn adopt(list: &mut Vec<u32>, adopter: u32, from: u32, before: &[u32]) {
+    for id in std::iter::once(from).chain(before.iter().copied()) {
+        if id != adopter && !list.contains(&id) {
+            list.push(id);
         }
     }
 }

@@ -12,10 +12,12 @@
 //! Must not know: how the journal keeps anything. Damage and planted faults are the exception: they know which files
 //! there are.
 
+mod again;
 mod chance;
 mod configure;
 mod damage;
 mod exhaustive;
+mod filler;
 mod house;
 mod lying;
 mod lying_tests;

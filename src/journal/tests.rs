@@ -1,5 +1,6 @@
 //! Small scenarios on the memory storage, the writer driven by hand.
 
+mod adopt;
 mod again;
 mod codec;
 mod configure;

@@ -8,6 +8,7 @@
 //!
 //! Must not know: the runtime; it wakes one waker per batch.
 
+mod adopt;
 mod batch;
 mod chores;
 mod configure;
@@ -28,6 +29,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ConfigureError;
+use super::adopt::Adopt;
 use super::dead::Graves;
 use super::frame::Seal;
 use super::inbox::{Item, Plan};
@@ -139,6 +141,7 @@ pub(crate) struct House {
     pub(crate) ended: bool,
     pub(crate) helper: Option<chores::Helper>,
     pub(crate) configuring: Option<configure::Configuring>,
+    pub(crate) adopting: Option<Adopt>,
 }
 
 /// An event that is to be erased.
@@ -219,7 +222,7 @@ impl Writer {
         self.shared.dozing.store(long, Ordering::SeqCst);
         let mut inbox = self.shared.inbox();
         let helped = self.house.helper.as_ref().is_some_and(chores::Helper::has_done);
-        let asked = !inbox.commands.is_empty() || inbox.configure.is_some();
+        let asked = !inbox.commands.is_empty() || inbox.configure.is_some() || inbox.adopt.is_some();
         let quiet = inbox.items.is_empty() && !asked && !inbox.closed && !helped;
         if quiet && !(long && self.shared.has_outcomes()) {
             inbox.asleep = true;
@@ -238,7 +241,7 @@ impl Writer {
             self.replace()?;
             return Ok(Step::Worked);
         }
-        if self.configure_chore(now)? {
+        if self.configure_chore(now)? || self.adopt_chore(now)? {
             return Ok(Step::Worked);
         }
         if std::mem::take(&mut self.house.chore_turn) && self.chore(now)? {
@@ -293,7 +296,9 @@ impl Writer {
         let starved = std::mem::take(&mut inbox.starved);
         let commands = std::mem::take(&mut inbox.commands);
         let configure = inbox.configure.take();
+        let adopt = inbox.adopt.take();
         drop(inbox);
+        self.house.adopting = self.house.adopting.take().or(adopt);
         if let Some(asked) = configure {
             self.house.configuring = Some(configure::Configuring::new(asked));
         }
@@ -336,6 +341,7 @@ impl Writer {
                 return Ok(Step::Worked);
             }
             self.house.ended = true;
+            self.end_adoption();
             self.checkpoint_now(now);
         }
         let waker = self.shared.releases().end();
@@ -359,6 +365,7 @@ impl Writer {
             std::mem::take(&mut inbox.items)
         };
         self.refuse_change(ConfigureError::Ended);
+        self.end_adoption();
         let left = self.taken.items.split_off(self.taken.next);
         let (mut upto, mut lost) = (0, 0);
         let mut voids = Vec::new();

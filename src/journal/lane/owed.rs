@@ -49,6 +49,8 @@ pub(crate) struct Owed {
     sweep: Option<Sweep>,
     /// The live cursor: the first sequence it has not looked at.
     live: u64,
+    /// Adopted, below the live cursor, and not looked at yet.
+    fresh: RoaringTreemap,
     ahead: VecDeque<u64>,
     /// Whether `ahead` holds all that is owed from `live` on.
     complete: bool,
@@ -112,7 +114,8 @@ impl Owed {
         let aloft = self.aloft.first().copied().unwrap_or(self.live);
         let returned = self.returned.first_key_value().map_or(self.live, |(seq, _)| *seq);
         let swept = self.sweep.map_or(self.live, |sweep| sweep.from);
-        self.live.min(aloft).min(returned).min(swept)
+        let fresh = self.fresh.min().unwrap_or(self.live);
+        self.live.min(aloft).min(returned).min(swept).min(fresh)
     }
 
     pub(crate) fn all_slots(&self) -> impl Iterator<Item = (u64, &Slot)> {
@@ -142,8 +145,26 @@ impl Owed {
         }
     }
 
+    /// What is owed, and nothing else of it.
+    pub(crate) fn into_bits(self) -> RoaringTreemap {
+        self.bits
+    }
+
+    /// These are owed, too, as if nobody had tried them yet; how many of them were not before.
+    pub(crate) fn adopt(&mut self, mut bits: RoaringTreemap) -> u64 {
+        bits -= &self.bits;
+        let count = bits.len();
+        self.bits |= &bits;
+        bits.remove_range(self.live..);
+        self.fresh |= bits;
+        self.ahead.clear();
+        self.complete = false;
+        count
+    }
+
     /// Not owed any more. Whether it was.
     pub(crate) fn release(&mut self, seq: u64) -> bool {
+        self.fresh.remove(seq);
         self.drop_slot(seq);
         self.returned.remove(&seq);
         self.bits.remove(seq)
@@ -151,6 +172,7 @@ impl Owed {
 
     /// Takes a sequence into flight.
     pub(crate) fn take(&mut self, seq: u64) {
+        self.fresh.remove(seq);
         self.drop_slot(seq);
         self.returned.remove(&seq);
         self.flying.insert(seq, seq);
@@ -191,6 +213,7 @@ impl Owed {
 
     /// Not before that time: in a slot if one is free and its share allows, else with its group.
     pub(crate) fn hold(&mut self, seq: u64, slot: Slot, bounds: SlotBounds) {
+        self.fresh.remove(seq);
         self.returned.remove(&seq);
         let used = self.shares.get(&slot.share).copied().unwrap_or(0);
         if self.slots.len() < bounds.slots as usize && used < bounds.per_share {
@@ -238,6 +261,10 @@ impl Owed {
             for now in self.flying.values_mut().filter(|now| **now == from) {
                 *now = to;
             }
+        } else if self.fresh.remove(from) {
+            if to < self.live {
+                self.fresh.insert(to);
+            }
         } else if to < self.live {
             // The live cursor is past it already: it waits with its new group for what it waited for with the old one.
             let at = self.groups.get(&(from >> GROUP_BITS)).copied().unwrap_or(Timestamp::ZERO);
@@ -252,7 +279,9 @@ impl Owed {
     pub(crate) fn waits(&self, seq: u64) -> (Timestamp, u32) {
         match self.slots.get(&seq) {
             Some(slot) => (slot.at, slot.attempts),
-            None if seq < self.live => (self.groups.get(&(seq >> GROUP_BITS)).copied().unwrap_or_default(), 0),
+            None if seq < self.live && !self.fresh.contains(seq) => {
+                (self.groups.get(&(seq >> GROUP_BITS)).copied().unwrap_or_default(), 0)
+            }
             None => (Timestamp::ZERO, 0),
         }
     }
@@ -312,6 +341,12 @@ impl Owed {
             let attempts = self.slots.get(&seq).map_or(0, |slot| slot.attempts);
             return Some(Candidate { seq, attempts, slotless: None });
         }
+        while let Some(seq) = self.fresh.min() {
+            if self.bits.contains(seq) && !self.is_placed(seq) {
+                return Some(Candidate { seq, attempts: 0, slotless: None });
+            }
+            self.fresh.remove(seq);
+        }
         loop {
             let sweep = match self.sweep {
                 Some(sweep) => sweep,
@@ -352,6 +387,10 @@ impl Owed {
         } else if self.slots.contains_key(&of.seq) {
             let due = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, seq)| *seq);
             due.filter(|seq| range.contains(seq)).take(AHEAD).collect()
+        } else if self.fresh.contains(of.seq) {
+            let mut fresh = self.fresh.iter();
+            fresh.advance_to(of.seq);
+            fresh.take_while(|seq| seq <= range.end()).take(AHEAD).collect()
         } else {
             let to = self.sweep.map_or(of.seq + 1, |sweep| sweep.to);
             let mut owed = self.bits.iter();
@@ -370,7 +409,8 @@ impl Owed {
         let slot = self.slots.get(&seq).map(|slot| (slot.attempts, None));
         let lost = || self.swept.get(&(seq >> GROUP_BITS)).copied().unwrap_or_default();
         let known = slot.or_else(|| self.returned.get(&seq).copied());
-        let (attempts, slotless) = known.unwrap_or_else(|| (0, (seq < self.live).then(lost)));
+        let (attempts, slotless) =
+            known.unwrap_or_else(|| (0, (seq < self.live && !self.fresh.contains(seq)).then(lost)));
         Some(Candidate { seq, attempts, slotless })
     }
 

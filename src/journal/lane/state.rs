@@ -23,6 +23,7 @@ use crate::clock::Timestamp;
 use crate::journal::DestinationPlan;
 use crate::journal::event::{Death, Stored, share};
 use crate::journal::index::Segment;
+use crate::journal::replay::adopt;
 use crate::journal::shared::Shared;
 
 /// One destination's lane, shared by its owner and the writer.
@@ -116,6 +117,8 @@ pub(crate) struct State {
     pub(crate) dead: RoaringTreemap,
     /// Of these, those whose replays are on their way to the disk.
     pub(crate) retrying: BTreeSet<u64>,
+    /// Those whose backlogs it took over.
+    pub(crate) adopted: Vec<u32>,
     pub(crate) died: u64,
     pub(crate) expired: u64,
     /// In flight, because their letters are being written, by the sequence they were taken under.
@@ -131,8 +134,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn restored(owed: Owed, dead: RoaringTreemap) -> Self {
-        Self { owed, dead, ..Self::default() }
+    pub(crate) fn restored(owed: Owed, dead: RoaringTreemap, adopted: Vec<u32>) -> Self {
+        Self { owed, dead, adopted, ..Self::default() }
     }
 
     pub(super) fn next(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Taken {
@@ -166,7 +169,7 @@ impl State {
         while let Some(seq) = self.owed.next_live() {
             if let Some(stored) = self.at_hand(shared, seq) {
                 self.owed.pass(seq);
-                let not_before = stored.not_before(destination);
+                let not_before = stored.not_before(destination, &self.adopted);
                 if not_before > now {
                     let slot = Slot { at: not_before, attempts: 0, share: share(&stored.tenants) };
                     self.owed.hold(seq, slot, shared.slot_bounds());
@@ -220,7 +223,7 @@ impl State {
         let seq = candidate.seq;
         if let Some(stored) = self.at_hand(shared, seq) {
             self.owed.swept(seq);
-            let not_before = stored.not_before(destination);
+            let not_before = stored.not_before(destination, &self.adopted);
             if not_before > now {
                 let slot = Slot { at: not_before, attempts: candidate.attempts, share: share(&stored.tenants) };
                 self.owed.put_off(seq, slot, shared.slot_bounds());
@@ -369,6 +372,25 @@ impl State {
         self.dying.clear();
         let unlisted = std::mem::take(&mut self.outcomes.unlisted);
         self.outcomes = Outcomes { dropped: true, unlisted, ..Outcomes::default() };
+    }
+
+    /// Whether some of it is on its way to become dead letters.
+    pub(crate) fn is_dying(&self) -> bool {
+        !self.dying.is_empty()
+    }
+
+    /// All that is owed goes to another destination, with the list of those whose it was before.
+    pub(crate) fn give_over(&mut self) -> (RoaringTreemap, Vec<u32>) {
+        let live = self.owed.live();
+        let owed = std::mem::replace(&mut self.owed, Owed::restored(RoaringTreemap::new(), live));
+        self.fetched.clear();
+        (owed.into_bits(), self.adopted.clone())
+    }
+
+    /// Owes what another destination gave over; how many events more that are.
+    pub(crate) fn take_over(&mut self, id: u32, from: u32, (owed, before): (RoaringTreemap, Vec<u32>)) -> u64 {
+        adopt(&mut self.adopted, id, from, &before);
+        self.owed.adopt(owed)
     }
 
     /// What is in flight of an erased event is not to be attempted again.

@@ -113,7 +113,7 @@ impl World {
         let view = view?;
         self.model.clone().judge(&view)?;
         for seen in &view.seen {
-            let Some(event) = self.model.find(seen.id) else { continue };
+            let Some(event) = self.model.find(seen.id, seen.replayed) else { continue };
             let owed = &mut self.model.events[event].owed[seen.destination];
             if matches!(*owed, Owed::Yes | Owed::Dead) {
                 *owed = Owed::Settled;

@@ -224,6 +224,16 @@ fn changes_of_the_configuration_survive_a_crash_at_every_call() {
 }
 
 #[test]
+fn replaying_survives_a_crash_at_every_call() {
+    check("replayed while it is owed, delivered and dead");
+}
+
+#[test]
+fn adopting_survives_a_crash_at_every_call() {
+    check("a backlog is adopted");
+}
+
+#[test]
 fn erasing_survives_a_crash_at_every_call() {
     check("erased while it is owed, dead and in hand");
 }

@@ -42,7 +42,7 @@ pub(super) struct House {
     /// Void or refused since this opening, and so free to be offered again.
     pub(super) voided: Vec<usize>,
     /// The first sequences of deliveries in hand whose events were void meanwhile: how those went means nothing.
-    pub(super) stale: BTreeSet<u64>,
+    pub(super) stale: BTreeSet<(usize, u64)>,
     /// In hand when the backlog of their destination was released.
     pub(super) released: BTreeSet<(usize, usize)>,
     /// The storage fails on purpose.
@@ -105,7 +105,7 @@ impl House {
     /// The journal could not keep an event: whatever was delivered of it went for nothing.
     pub(super) fn void(&mut self, event: usize) {
         let stale = self.kept.iter().filter(|(_, kept, _)| *kept == event);
-        self.stale.extend(stale.map(|(_, _, delivery)| delivery.origin_seq));
+        self.stale.extend(stale.map(|(_, kept, delivery)| (*kept, delivery.origin_seq)));
         self.settled.retain(|(_, settled)| *settled != event);
         self.in_hand.retain(|(_, held)| *held != event);
         self.voided.push(event);
@@ -131,7 +131,9 @@ impl House {
         delivery: &Delivery,
         now: Timestamp,
     ) -> Result<usize, Finding> {
-        let offered = model.find(delivery.event_id).filter(|event| model.events[*event].fate == Fate::Offered);
+        let replayed = delivery.replayed().unwrap_or_default();
+        let offered =
+            model.find(delivery.event_id, replayed).filter(|event| model.events[*event].fate == Fate::Offered);
         let early = offered.is_some_and(|event| self.here.contains(&event));
         let event = model.admit(&Seen::of(lane, delivery), early)?;
         let known = &model.events[event];
@@ -173,6 +175,7 @@ impl House {
                 view.buried.extend(page.into_iter().map(|letter| Buried {
                     destination,
                     id: letter.event_id,
+                    replayed: letter.replayed.unwrap_or_default(),
                     bytes: letter.content,
                     reason: letter.reason,
                 }));

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::chance::Chance;
+use super::filler::{facts, filler};
 use crate::clock::Timestamp;
 use crate::journal::{Delivery, Tenants};
 
@@ -38,6 +39,8 @@ pub(super) struct Known {
     pub(super) erased: Erased,
     /// Its own bytes were hit by planted damage.
     pub(super) damaged: bool,
+    /// The event it is a replay of, and since when.
+    pub(super) replay: Option<(usize, Timestamp)>,
 }
 
 /// What else is stored of an event and must come back as it was.
@@ -90,6 +93,19 @@ pub(super) enum Owed {
     Dead,
     /// A dead letter for good.
     Buried,
+    /// Its dead letter was replayed; it may be listed still.
+    Retried,
+    /// Another destination adopted it.
+    Adopted,
+    /// That one was to adopt it when the machine stopped: it is owed here or there.
+    Either(usize),
+}
+
+impl Owed {
+    /// Whether the journal may owe it still.
+    pub(super) const fn may_come(self) -> bool {
+        !matches!(self, Self::Never | Self::Done | Self::Buried | Self::Adopted)
+    }
 }
 
 /// One delivery seen when a recovered journal was drained.
@@ -99,6 +115,7 @@ pub(super) struct Seen {
     pub(super) seq: u64,
     pub(super) origin_seq: u64,
     pub(super) id: [u8; 16],
+    pub(super) replayed: Timestamp,
     pub(super) head: Bytes,
     pub(super) body: Bytes,
     pub(super) facts: Facts,
@@ -112,6 +129,7 @@ impl Seen {
             seq: delivery.seq,
             origin_seq: delivery.origin_seq,
             id: delivery.event_id,
+            replayed: delivery.replayed().unwrap_or_default(),
             head: delivery.head.clone(),
             body: delivery.body.joined(),
             facts: Facts {
@@ -131,6 +149,7 @@ impl Seen {
 pub(super) struct Buried {
     pub(super) destination: usize,
     pub(super) id: [u8; 16],
+    pub(super) replayed: Timestamp,
     /// Head and body; `None` where the space bound took the bytes.
     pub(super) bytes: Option<(Bytes, Bytes)>,
     pub(super) reason: u16,
@@ -158,7 +177,8 @@ pub(super) struct Forgiven {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) events: Vec<Known>,
-    by_id: BTreeMap<[u8; 16], usize>,
+    /// By the id, and the time of a replay (zero: it is none).
+    by_id: BTreeMap<([u8; 16], Timestamp), usize>,
     /// Which event each sequence was ever seen with.
     sequences: BTreeMap<u64, [u8; 16]>,
     pub(super) forgiven: Forgiven,
@@ -180,15 +200,60 @@ impl Model {
             owed,
             erased: Erased::No,
             damaged: false,
+            replay: None,
         };
-        self.by_id.insert(known.id, number);
+        self.by_id.insert((known.id, Timestamp::ZERO), number);
         self.events.push(known);
         number
     }
 
-    /// An event by its id.
-    pub(super) fn find(&self, id: [u8; 16]) -> Option<usize> {
-        self.by_id.get(&id).copied()
+    /// An event is replayed at a time at which nothing else is.
+    pub(super) fn replay(&mut self, event: usize, at: Timestamp, owed: [Owed; DESTINATIONS]) -> usize {
+        let number = self.events.len();
+        let mut known = self.events[event].clone();
+        known.replay = Some((known.replay.map_or(event, |(first, _)| first), at));
+        (known.not_before, known.fate, known.owed) = (Timestamp::ZERO, Fate::Offered, owed);
+        self.by_id.insert((known.id, at), number);
+        self.events.push(known);
+        number
+    }
+
+    /// An event by its id, or a replay of it.
+    pub(super) fn find(&self, id: [u8; 16], replayed: Timestamp) -> Option<usize> {
+        self.by_id.get(&(id, replayed)).copied()
+    }
+
+    /// What one destination is owed becomes another's; `promised`: the journal said so.
+    pub(super) fn adopt(&mut self, from: usize, to: usize, promised: bool) {
+        for known in &mut self.events {
+            let (was, had) = (known.owed[from], known.owed[to]);
+            if !was.may_come() {
+                continue;
+            }
+            // What the journal gave up by itself, or what a stop made of a death, is not told.
+            let told = was == Owed::Yes && promised && known.erased == Erased::No && !self.forgiven.expiry;
+            known.owed[to] = match had {
+                Owed::Never if told => Owed::Yes,
+                // The adopter may have had it already, or have its letter.
+                Owed::Buried | Owed::Dead | Owed::Retried => Owed::Retried,
+                Owed::Never | Owed::Done | Owed::Adopted | Owed::Settled | Owed::Either(_) => Owed::Settled,
+                Owed::Yes => Owed::Yes,
+            };
+            known.owed[from] = match was {
+                Owed::Yes if told => Owed::Adopted,
+                Owed::Yes | Owed::Dead if had == Owed::Never && !promised => Owed::Either(to),
+                _ => Owed::Settled,
+            };
+        }
+    }
+
+    /// Life goes on, and who settles which is not told apart.
+    pub(super) fn go_on(&mut self) {
+        for owed in self.events.iter_mut().flat_map(|known| &mut known.owed) {
+            if matches!(owed, Owed::Either(_)) {
+                *owed = Owed::Settled;
+            }
+        }
     }
 
     /// The journal promised to keep an event.
@@ -217,7 +282,13 @@ impl Model {
             match owed {
                 Owed::Settled => *owed = Owed::Done,
                 Owed::Dead => *owed = Owed::Buried,
-                Owed::Never | Owed::Yes | Owed::Done | Owed::Buried => {}
+                Owed::Never
+                | Owed::Yes
+                | Owed::Done
+                | Owed::Buried
+                | Owed::Retried
+                | Owed::Adopted
+                | Owed::Either(_) => {}
             }
         }
     }
@@ -234,7 +305,7 @@ impl Model {
 
     /// Is this delivery one that may happen at all? One that came before it was durable names nothing yet (`early`).
     pub(super) fn admit(&mut self, seen: &Seen, early: bool) -> Result<usize, String> {
-        let Some(event) = self.find(seen.id) else {
+        let Some(event) = self.find(seen.id, seen.replayed) else {
             return Err(format!("sequence {} holds an event that was never offered: {:02x?}", seen.seq, seen.id));
         };
         if !early {
@@ -242,6 +313,12 @@ impl Model {
             self.name(seen.origin_seq, seen.id)?;
         }
         let known = &self.events[event];
+        if let Some((first, _)) = known.replay
+            && let Fate::Promised { seq } = self.events[first].fate
+            && seen.origin_seq != seq
+        {
+            return Err(format!("event {event}, a replay of {first}, came with the origin {}", seen.origin_seq));
+        }
         if known.erased == Erased::Done {
             return Err(format!("event {event} came to destination {} after it was erased", seen.destination));
         }
@@ -254,14 +331,14 @@ impl Model {
         }
         match known.owed[seen.destination] {
             Owed::Never => Err(format!("event {event} came to destination {} without being owed", seen.destination)),
-            Owed::Done | Owed::Buried if !self.forgiven.settlings => {
+            Owed::Done | Owed::Buried | Owed::Adopted if !self.forgiven.settlings => {
                 let place = seen.destination;
                 Err(format!(
                     "event {event} came again to destination {place} after its settling was durable ({:?})",
                     known.owed[seen.destination]
                 ))
             }
-            Owed::Yes | Owed::Settled | Owed::Dead | Owed::Done | Owed::Buried => Ok(event),
+            _ => Ok(event),
         }
     }
 
@@ -275,11 +352,11 @@ impl Model {
             }
         }
         let mut dead: [BTreeSet<usize>; DESTINATIONS] = Default::default();
-        let known = |letter: &Buried| self.find(letter.id).map(|event| &self.events[event]);
+        let known = |letter: &Buried| self.find(letter.id, letter.replayed).map(|event| &self.events[event]);
         let weight: usize = view.buried.iter().filter_map(known).map(|known| known.head.len() + known.body.len()).sum();
         let crowded = self.forgiven.dead_bounds || weight > DEAD_BYTES;
         for letter in &view.buried {
-            let Some(event) = self.find(letter.id) else {
+            let Some(event) = self.find(letter.id, letter.replayed) else {
                 return Err(format!("a dead letter that was never offered: {:02x?}", letter.id));
             };
             let known = &self.events[event];
@@ -299,7 +376,7 @@ impl Model {
             if letter.bytes.is_none() && !crowded && !gone {
                 return Err(format!("dead letter {event} lost its bytes though there was space"));
             }
-            if came[letter.destination].contains(&event) {
+            if came[letter.destination].contains(&event) && known.owed[letter.destination] != Owed::Retried {
                 let (to, reason) = (letter.destination, letter.reason);
                 return Err(format!("event {event} is owed to and dead ({reason}) at destination {to}"));
             }
@@ -309,7 +386,7 @@ impl Model {
         }
         for destination in 0..DESTINATIONS {
             for event in 0..self.events.len() {
-                self.present(event, destination, &came[destination], &dead[destination])?;
+                self.present(event, destination, &came, &dead)?;
             }
         }
         Ok(())
@@ -320,18 +397,27 @@ impl Model {
         &self,
         event: usize,
         destination: usize,
-        came: &BTreeSet<usize>,
-        dead: &BTreeSet<usize>,
+        came: &[BTreeSet<usize>; DESTINATIONS],
+        dead: &[BTreeSet<usize>; DESTINATIONS],
     ) -> Result<(), String> {
         let known = &self.events[event];
         let Fate::Promised { seq } = known.fate else { return Ok(()) };
-        let (came, dead) = (came.contains(&event), dead.contains(&event));
+        let at = |place: usize| (came[place].contains(&event), dead[place].contains(&event));
+        let (mut came, mut dead) = at(destination);
         // What is essential stays owed whatever happens to space.
-        let expiry = self.forgiven.expiry && destination != ESSENTIAL;
+        let mut expiry = self.forgiven.expiry && destination != ESSENTIAL;
+        if let Owed::Either(to) = known.owed[destination] {
+            let there = at(to);
+            if came && (there.0 || there.1) {
+                return Err(format!("event {event} (seq {seq}) was adopted by {to} and is owed to {destination}"));
+            }
+            (came, dead) = (came || there.0, dead || there.1);
+            expiry = self.forgiven.expiry && to != ESSENTIAL;
+        }
         let missing = match known.owed[destination] {
-            Owed::Never | Owed::Settled | Owed::Done => false,
-            Owed::Yes if known.erased != Erased::No => !came && !dead && !self.forgiven.dead_bounds,
-            Owed::Yes => !came && !(expiry && (dead || self.forgiven.dead_bounds)),
+            Owed::Never | Owed::Settled | Owed::Done | Owed::Retried | Owed::Adopted => false,
+            Owed::Yes | Owed::Either(_) if known.erased != Erased::No => !came && !dead && !self.forgiven.dead_bounds,
+            Owed::Yes | Owed::Either(_) => !came && !(expiry && (dead || self.forgiven.dead_bounds)),
             Owed::Dead => !came && !dead && !self.forgiven.dead_bounds,
             Owed::Buried => !dead && !self.forgiven.dead_bounds,
         };
@@ -378,49 +464,18 @@ impl Model {
 
     /// The promised events that are owed somewhere and did not come there.
     pub(super) fn lost(&self, view: &View) -> Vec<usize> {
-        let came: BTreeSet<(usize, [u8; 16])> = view.seen.iter().map(|seen| (seen.destination, seen.id)).collect();
+        let came: BTreeSet<(usize, [u8; 16], Timestamp)> =
+            view.seen.iter().map(|seen| (seen.destination, seen.id, seen.replayed)).collect();
         let missing = |known: &Known| {
             let owed = known.owed.iter().enumerate().filter(|(_, owed)| **owed == Owed::Yes);
             let kept = matches!(known.fate, Fate::Promised { .. }) && known.erased == Erased::No;
-            kept && owed.into_iter().any(|(to, _)| !came.contains(&(to, known.id)))
+            let replayed = known.replay.map_or(Timestamp::ZERO, |(_, at)| at);
+            kept && owed.into_iter().any(|(to, _)| !came.contains(&(to, known.id, replayed)))
         };
         (0..self.events.len()).filter(|event| missing(&self.events[*event])).collect()
     }
 
     fn tell(&self, id: [u8; 16]) -> String {
-        self.find(id).map_or_else(|| format!("{id:02x?}"), |event| format!("event {event}"))
+        self.find(id, Timestamp::ZERO).map_or_else(|| format!("{id:02x?}"), |event| format!("event {event}"))
     }
-}
-
-fn facts(chance: &mut Chance) -> Facts {
-    let tenants = match chance.below(4) {
-        0 => Tenants::None,
-        1 => Tenants::Mixed(vec![chance.bits(), 0, 3].into()),
-        _ => Tenants::One(chance.below(3)),
-    };
-    let bits = chance.bits().to_le_bytes();
-    Facts {
-        request_id: u128::from(chance.bits()).to_be_bytes(),
-        part: u16::from(bits[0]),
-        tenants,
-        kind: ["", "push", "messages.statuses.delivered"][chance.index(3)].into(),
-        order_key: chance.bits(),
-        flags: u16::from(bits[1]),
-    }
-}
-
-fn filler(chance: &mut Chance, len: usize) -> Bytes {
-    let mut bytes = Vec::with_capacity(len + 8);
-    // Some bodies are what files are full of anyway.
-    let pattern = chance.below(6);
-    while bytes.len() < len {
-        let word = match pattern {
-            0 => 0,
-            1 => u64::MAX,
-            _ => chance.bits(),
-        };
-        bytes.extend_from_slice(&word.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes.into()
 }

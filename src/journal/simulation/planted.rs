@@ -50,6 +50,11 @@ fn a_receipt_before_its_sync_is_noticed() {
 }
 
 #[test]
+fn an_adoption_that_is_not_written_is_noticed() {
+    check("an adoption in memory only", Faults { adopts_in_memory: true, ..Faults::default() }, false);
+}
+
+#[test]
 fn a_forgotten_sync_of_a_directory_is_noticed() {
     check("forgotten directories", Faults::default(), true);
 }

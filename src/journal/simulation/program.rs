@@ -30,6 +30,12 @@ pub(super) enum Deed {
     Drop(usize),
     /// Configures these destinations, a bit for each, some of them to see events early, and perhaps a new one besides.
     Configure { named: u8, eager: u8, extra: bool },
+    /// Puts a promised event in once more, for these destinations.
+    Replay { which: u16, targets: u8, by_id: bool },
+    /// Replays the oldest dead letter of a destination.
+    Revive(usize),
+    /// One destination adopts what another is owed that is not configured.
+    Adopt { from: usize, to: usize },
     /// Takes all that is owed and settles it.
     Drain,
     /// Time passes.
@@ -96,7 +102,7 @@ pub(super) fn program(chance: &mut Chance, recipe: Recipe) -> Vec<Deed> {
 }
 
 fn deed(chance: &mut Chance, recipe: Recipe) -> Deed {
-    match chance.below(21) {
+    match chance.below(25) {
         0..=6 => {
             let count = if chance.once_in(3) { chance.between(2, 5) } else { 1 };
             Deed::Append((0..count).map(|_| shape(chance, recipe)).collect())
@@ -118,6 +124,13 @@ fn deed(chance: &mut Chance, recipe: Recipe) -> Deed {
             eager: u8::try_from(chance.below(1 << DESTINATIONS)).expect("a few bits"),
             extra: chance.once_in(2),
         },
+        20..=21 => Deed::Replay {
+            which: u16::try_from(chance.below(1000)).expect("small"),
+            targets: u8::try_from(chance.below(1 << DESTINATIONS)).expect("a few bits"),
+            by_id: chance.once_in(2),
+        },
+        22 => Deed::Revive(chance.index(DESTINATIONS)),
+        23 => Deed::Adopt { from: chance.index(DESTINATIONS), to: chance.index(DESTINATIONS) },
         _ => match chance.below(4) {
             0 => Deed::Reopen,
             1 => Deed::Kill,

@@ -20,6 +20,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Deed>)> {
         ("one poison event is carried forward", carried()),
         ("erased while it is owed, dead and in hand", erased()),
         ("destinations come, go and come back", configured()),
+        ("replayed while it is owed, delivered and dead", replayed()),
+        ("a backlog is adopted", adopted()),
     ]
 }
 
@@ -136,6 +138,56 @@ fn configured() -> Vec<Deed> {
         append(100, 0b1111),
         Deed::Drain,
         append(17, 0b1001),
+        Deed::Flush,
+    ]
+}
+
+fn replayed() -> Vec<Deed> {
+    let replay = |which, targets, by_id| Deed::Replay { which, targets, by_id };
+    vec![
+        Deed::Append(vec![Shape { dedup: true, ..Shape::of(300, 0b111) }, Shape::of(1500, 0b100)]),
+        Deed::Flush,
+        deliver(0, How::Delivered),
+        deliver(2, How::Dead),
+        Deed::Flush,
+        replay(0, 0b011, true),
+        Deed::Write(1),
+        replay(1, 0b101, false),
+        append(100, 0b001),
+        Deed::Flush,
+        Deed::Revive(2),
+        Deed::Revive(2),
+        replay(3, 0b001, false),
+        Deed::Write(1),
+        Deed::Revive(2),
+        Deed::Flush,
+        deliver(2, How::Dead),
+        deliver(0, How::Delivered),
+        Deed::Flush,
+    ]
+}
+
+/// One leaves with a backlog of which another owes some, too; a third one adopts what the second adopted.
+fn adopted() -> Vec<Deed> {
+    let configure = |named| Deed::Configure { named, eager: 0b0010, extra: false };
+    vec![
+        Deed::Append(vec![Shape::of(300, 0b0101), Shape { delay: 400, ..Shape::of(900, 0b0001) }]),
+        append(200, 0b0010),
+        Deed::Flush,
+        deliver(1, How::Delivered),
+        Deed::Deliver { lane: 0, most: 1, how: How::Again },
+        configure(0b0110),
+        append(150, 0b0111),
+        Deed::Adopt { from: 0, to: 1 },
+        append(250, 0b0010),
+        Deed::Write(1),
+        deliver(1, How::Delivered),
+        configure(0b0101),
+        Deed::Adopt { from: 1, to: 2 },
+        append(17, 0b0101),
+        Deed::Flush,
+        Deed::Pass(Duration::from_millis(500)),
+        deliver(2, How::Delivered),
         Deed::Flush,
     ]
 }

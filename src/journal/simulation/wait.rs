@@ -18,6 +18,15 @@ pub(super) struct Waiting {
     pub(super) buffered: Vec<usize>,
     /// All buffered: the receipt came before the sync and proves nothing.
     pub(super) promised_early: bool,
+    /// It is a replay.
+    pub(super) replaying: Option<Replaying>,
+}
+
+/// An event that is put in once more, and whose letter goes then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replaying {
+    pub(super) event: usize,
+    pub(super) letter: Option<(usize, usize)>,
 }
 
 /// The record of an event, as it is appended for the first time or again.

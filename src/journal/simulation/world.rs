@@ -49,7 +49,7 @@ pub(super) struct World {
     /// How many names were made up.
     pub(super) extras: u32,
     /// The destinations whose backlog is being released.
-    dropping: [bool; DESTINATIONS],
+    pub(super) dropping: [bool; DESTINATIONS],
     /// Files were damaged on purpose: reports of damage are no findings.
     pub(super) damaged: bool,
     pub(super) house: Option<House>,
@@ -100,6 +100,7 @@ impl World {
     /// Carries out a program from an open journal on.
     pub(super) fn run(&mut self, deeds: &[Deed]) -> Result<Ended, Finding> {
         let told = super::amounts().only.is_some();
+        self.model.go_on();
         for (place, deed) in deeds.iter().enumerate() {
             if told {
                 if let Some(house) = &self.house {
@@ -131,6 +132,9 @@ impl World {
                 Ended::Whole
             }
             Deed::Configure { named, eager, extra } => self.configure(*named, *eager, *extra)?,
+            Deed::Replay { which, targets, by_id } => self.replay(*which, *targets, *by_id)?,
+            Deed::Revive(lane) => self.revive(*lane)?,
+            Deed::Adopt { from, to } => self.adopt(*from, *to)?,
             Deed::Drain => self.drain()?,
             Deed::Reopen => self.reopen()?,
             Deed::Kill => {
@@ -188,7 +192,7 @@ impl World {
                 // A buffered one among others may come later, and proves nothing.
                 let buffered = events.iter().filter(|(_, shape)| shape.buffered).map(|(event, _)| *event).collect();
                 let events = events.iter().filter(|(_, shape)| !shape.buffered).map(|(event, _)| *event).collect();
-                house.waiting.push(Waiting { pending, events, buffered, promised_early });
+                house.waiting.push(Waiting { pending, events, buffered, promised_early, replaying: None });
                 Ok(Ended::Whole)
             }
             Err(refused) => {
@@ -234,8 +238,8 @@ impl World {
         let events: Vec<usize> =
             (0..self.model.events.len()).filter(|event| promised(&self.model.events[*event])).collect();
         if let Some(event) = events.get(usize::from(which) % events.len().max(1)) {
-            self.model.events[*event].erased = Erased::Asked;
             let id = self.model.events[*event].id;
+            self.model.events.iter_mut().filter(|known| known.id == id).for_each(|known| known.erased = Erased::Asked);
             self.storage.note(format!("event {event} is to be erased"));
             self.house().journal.erase(id);
         }
@@ -292,7 +296,7 @@ impl World {
     }
 
     /// Takes in what the journal says of the fates of records, and holds it against the model.
-    fn collect(&mut self) -> Result<(), Finding> {
+    pub(super) fn collect(&mut self) -> Result<(), Finding> {
         let Some(house) = self.house.as_mut() else { return Ok(()) };
         house.journal.release();
         for (event, fate) in house.take_fates() {
@@ -315,6 +319,10 @@ impl World {
         for mut waiting in std::mem::take(&mut house.waiting) {
             match Pin::new(&mut waiting.pending).poll(&mut context) {
                 Poll::Pending => still.push(waiting),
+                Poll::Ready(fate) if let Some(replaying) = waiting.replaying => {
+                    let sound = !self.failing && !self.storage.stopped();
+                    super::again::told(&mut self.model, house, replaying, fate.ok(), sound)?;
+                }
                 Poll::Ready(_) if waiting.promised_early => {}
                 Poll::Ready(Ok(receipt)) => {
                     for event in waiting.events {
@@ -369,7 +377,7 @@ impl World {
         let now = self.clock.now();
         let attempt = delivery.attempt + 1;
         let answer = self.model.events[event].head.slice(..self.model.events[event].head.len().min(20));
-        let stale = self.house().stale.contains(&delivery.origin_seq);
+        let stale = self.house().stale.contains(&(event, delivery.origin_seq));
         // What was in hand when its backlog was released may be owed no more: how it went counts or not.
         let released = self.dropping[lane] || self.house().released.contains(&(lane, event));
         let counts = !stale && !released;

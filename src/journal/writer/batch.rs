@@ -84,15 +84,22 @@ impl Writer {
             self.house.mark_due = None;
             return self.roll().map(drop);
         }
+        if self.write_alone(&mut written, now)? {
+            self.house.mark_due = None;
+        }
+        Ok(())
+    }
+
+    /// Writes records that are no events and syncs them; whether they are durable.
+    pub(super) fn write_alone(&mut self, written: &mut Written, now: Timestamp) -> io::Result<bool> {
         let none = Chosen { items: 0..0, bytes: 0 };
-        match self.write(&mut written, &none) {
+        match self.write(written, &none) {
             Ok(bytes) => {
                 self.house.failures = 0;
                 self.publish(&none, bytes, now);
-                self.house.mark_due = None;
-                Ok(())
+                Ok(true)
             }
-            Err(error) => self.failed(&none, error),
+            Err(error) => self.failed(&none, error).map(|()| false),
         }
     }
 

@@ -108,7 +108,10 @@ fn erase_in_segment(segment: &Segment, ids: &[[u8; 16]]) -> io::Result<Vec<Store
             Some(Kind::Attempt) => {
                 envelope.field(field::EVENT_ID, 0).filter(|bytes| bytes.len() == 16).map(|bytes| array_at(bytes, 0))
             }
-            Some(Kind::Delivered | Kind::Dead | Kind::Mark | Kind::Erase | Kind::Drop | Kind::Unlisted) | None => None,
+            Some(
+                Kind::Delivered | Kind::Dead | Kind::Mark | Kind::Erase | Kind::Drop | Kind::Unlisted | Kind::Adopted,
+            )
+            | None => None,
         };
         if id.is_some_and(|id| ids.contains(&id)) {
             blank(&*segment.file, &segment.seal, at, &envelope)?;

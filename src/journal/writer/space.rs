@@ -167,10 +167,14 @@ impl Writer {
     }
 
     /// Whether something is under way that may free a segment by itself, or must not be disturbed: events that are being
-    /// carried, erased or buried, outcomes that are not written. Those wait no longer.
+    /// carried, erased, buried or adopted, outcomes that are not written. Those wait no longer.
     fn busy(&mut self, now: Timestamp) -> bool {
         let house = &self.house;
-        if !house.carrying.is_empty() || !house.erasing.is_empty() || !house.dying.is_empty() {
+        if !house.carrying.is_empty()
+            || !house.erasing.is_empty()
+            || !house.dying.is_empty()
+            || house.adopting.is_some()
+        {
             return true;
         }
         if !self.lanes_have_outcomes() {
@@ -298,7 +302,7 @@ impl Writer {
             let state = cell.state();
             if state.owed.contains(from) {
                 let (at, attempts) = state.owed.waits(from);
-                let not_before = at.max(stored.not_before(cell.id));
+                let not_before = at.max(stored.not_before(cell.id, &state.adopted));
                 owing.push(Owing { destination: cell.id, attempts, not_before });
             }
         }
