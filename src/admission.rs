@@ -86,6 +86,21 @@ pub struct Admission {
     refusals: Arc<Refusals>,
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Where its refusals and its bytes are counted: its own address, or that of the hop which did not say it.
+    pub counted: IpAddr,
+    /// Its own address, if it is known: nobody else's stands for it in a list.
+    pub known: Option<IpAddr>,
+}
+
+impl From<IpAddr> for Client {
+    fn from(own: IpAddr) -> Self {
+        Self { counted: own, known: Some(own) }
+    }
+}
+
 impl Admission {
     /// Nothing in flight, nobody refused.
     #[must_use]
@@ -114,21 +129,22 @@ impl Admission {
     pub fn admit(
         &self,
         rules: &Rules,
-        client: IpAddr,
+        client: impl Into<Client>,
         method: &Method,
         declared: Option<u64>,
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
+        let client = client.into();
         if !rules.methods.contains(method) {
             return Err(Refusal::Method);
         }
         if declared.is_some_and(|bytes| bytes > rules.body_max) {
             return Err(Refusal::TooLarge { max: rules.body_max });
         }
-        if rules.addresses.as_ref().is_some_and(|list| !list.contains(client)) {
+        if rules.addresses.as_ref().is_some_and(|list| !client.known.is_some_and(|known| list.contains(known))) {
             return Err(Refusal::Address);
         }
-        let caller = address::caller(client);
+        let caller = address::caller(client.counted);
         if rules.comes_again
             && let Some(retry_after) = self.refusals.wait(caller, now)
         {

@@ -10,6 +10,7 @@
 //!
 //! Must not know: how any room does its work.
 
+mod alarm;
 mod assembly;
 mod gauges;
 pub mod notify;
@@ -32,10 +33,10 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::alarm::Alarm;
 pub use self::assembly::Assembly;
 use self::notify::Notify;
 use self::pulse::Pulse;
@@ -92,7 +93,7 @@ pub enum AppError {
     Assembly(String),
     /// Nothing could be made durable any more.
     JournalFailed(io::Error),
-    /// A task panicked without which the house would only seem to run.
+    /// A task ended without which the house would only seem to run.
     Broken(String),
     /// A second signal came, or the journal did not close in time; `left` tasks were still at work.
     Interrupted {
@@ -117,7 +118,7 @@ impl fmt::Display for AppError {
             Self::JournalFailed(error) => {
                 write!(f, "the journal can make nothing durable any more: {error}; what was acknowledged is safe")
             }
-            Self::Broken(what) => write!(f, "{what} panicked; what was acknowledged is safe and will be delivered"),
+            Self::Broken(what) => write!(f, "{what}; what was acknowledged is safe and will be delivered"),
             Self::Interrupted { left } => {
                 write!(f, "ended with {left} tasks at work; what was acknowledged is safe and will be delivered")
             }
@@ -207,35 +208,36 @@ impl House {
         let (notify, readiness) =
             (Arc::new(Notify::of_process()), Arc::new(Readiness::new(&assembly.journal, &closing)));
         let watched = Drain::new();
-        let (broken, mut broke) = mpsc::channel(1);
-        let mut written = start_journal(writer, &assembly.journal, &watched, &broken)?;
+        let (alarm, mut broke) = alarm::alarm(&watched);
+        let mut written = start_journal(writer, &assembly.journal, &watched, &alarm)?;
 
         let house = way_out(&assembly, &doors, &back, shutdown);
-        let mut lanes = Lanes::new(house, watched.clone(), broken.clone());
+        let mut lanes = Lanes::new(house, alarm.clone());
         lanes.name_tenants(&config, &assembly.snapshot.load().tenants);
         for started in assembly.lanes()? {
             lanes.start(started);
         }
         let opened: Vec<Opened> = doors.iter().map(|(door, _)| (Arc::clone(&door.name), door.tls.clone())).collect();
         for (place, (door, bound)) in doors.into_iter().enumerate() {
-            open_door(place, door, bound, &assembly, &front)?;
+            open_door(place, door, bound, &assembly, &alarm)?;
         }
         if let Some((bound, _)) = window {
-            open_window(bound, &assembly, &readiness, &watched)?;
+            open_window(bound, &assembly, &readiness, &watched, &alarm);
         }
         assembly.metrics.config().loaded.set(i64::try_from(assembly.clock.now().as_secs()).unwrap_or(i64::MAX));
         let (bell, heard) = reload::bell();
-        signals.reload(&bell, &watched);
+        signals.reload(&bell, &watched, &alarm);
         if let Some(local) = control {
-            open_control(local, bell, &assembly, &front);
+            open_control(local, bell, &assembly, &front, &alarm);
         }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = %config.path.display(), "ready");
         notify.ready("takes events in");
         let (silence, clock) = (assembly.silence.clone(), assembly.clock.clone());
-        drop(watched.spawn(Pulse { readiness, silence, clock, notify: Arc::clone(&notify) }.beat()));
+        let pulse = Pulse { readiness, silence, clock, notify: Arc::clone(&notify) };
+        alarm.guard("the pulse".to_owned(), watched.spawn(pulse.beat()));
         let reloader = Reloader::new(Arc::new(config), Arc::clone(&assembly), opened, lanes, notify.clone());
         let reloads = watched.spawn(reloader.run(heard, front.clone()));
-        guard("whoever reloads".to_owned(), reloads, &watched, &broken);
+        alarm.guard("whoever reloads".to_owned(), reloads);
 
         tokio::select! {
             () = signals.next() => {}
@@ -291,17 +293,6 @@ fn interrupted(journal: &Journal, front: &Drain, back: &Drain) -> AppError {
     AppError::Interrupted { left: front.running() + back.running() }
 }
 
-/// Has the house told when a task panics without which it would only seem to run.
-fn guard(what: String, task: JoinHandle<()>, watched: &Drain, broken: &mpsc::Sender<String>) {
-    let broken = broken.clone();
-    drop(watched.spawn(async move {
-        if task.await.is_err_and(|error| error.is_panic()) {
-            // If there is no room, somebody else has told already.
-            drop(broken.try_send(what));
-        }
-    }));
-}
-
 /// How long requests and attempts may take to end.
 fn grace(shutdown: Duration) -> Duration {
     shutdown.saturating_sub(JOURNAL_SHARE).max(shutdown / 2)
@@ -347,7 +338,7 @@ fn start_journal(
     writer: Writer,
     journal: &Journal,
     watched: &Drain,
-    broken: &mpsc::Sender<String>,
+    alarm: &Alarm,
 ) -> Result<oneshot::Receiver<io::Result<()>>, AppError> {
     let (tell, written) = oneshot::channel();
     let write = move || {
@@ -357,7 +348,7 @@ fn start_journal(
     thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(AppError::Runtime)?;
     let journal = journal.clone();
     let release = watched.spawn(async move { journal.releases().await });
-    guard("whoever tells what is stored".to_owned(), release, watched, broken);
+    alarm.guard("whoever tells what is stored".to_owned(), release);
     Ok(written)
 }
 
@@ -370,24 +361,20 @@ fn journal_ended(ended: Result<io::Result<()>, oneshot::error::RecvError>) -> Ap
     })
 }
 
-fn open_door(place: usize, door: Door, bound: Bound, assembly: &Assembly, front: &Drain) -> Result<(), AppError> {
+fn open_door(place: usize, door: Door, bound: Bound, assembly: &Assembly, alarm: &Alarm) -> Result<(), AppError> {
     let listener = ListenerId(u16::try_from(place).map_err(|_| AppError::Assembly("too many listeners".to_owned()))?);
     let ingress = Arc::clone(&assembly.ingress);
-    let name = Arc::clone(&door.name);
-    drop(front.spawn(async move {
-        let answer = move |peer, request| {
-            let ingress = Arc::clone(&ingress);
-            async move { ingress.answer(listener, peer, request).await }
-        };
-        if let Err(error) = door.open(bound, answer).await {
-            tracing::error!(listener = &*name, %error, "the listener ended");
-        }
-    }));
+    let answer = move |peer, request| {
+        let ingress = Arc::clone(&ingress);
+        async move { ingress.answer(listener, peer, request).await }
+    };
+    let (what, drain) = (format!("listener {}", door.name), door.drain.clone());
+    alarm.keep_open(what, &drain, door.open(bound, answer));
     Ok(())
 }
 
 /// The listener for those who watch; it stays open until the very end.
-fn open_window(bound: Bound, assembly: &Assembly, readiness: &Arc<Readiness>, watched: &Drain) -> Result<(), AppError> {
+fn open_window(bound: Bound, assembly: &Assembly, readiness: &Arc<Readiness>, watched: &Drain, alarm: &Alarm) {
     gauges::refresh(&assembly.metrics, assembly, readiness);
     let readiness = Arc::clone(readiness);
     let admin = Arc::new(Admin::new(Arc::clone(&assembly.metrics), move || readiness.objections()));
@@ -400,35 +387,26 @@ fn open_window(bound: Bound, assembly: &Assembly, readiness: &Arc<Readiness>, wa
         clock: assembly.clock.clone(),
         drain: watched.clone(),
     };
-    drop(watched.spawn(async move {
-        let answer = move |_, request: http::Request<listen::Inflow>| {
-            let admin = Arc::clone(&admin);
-            async move { admin.answer(&request) }
-        };
-        if let Err(error) = door.open(bound, answer).await {
-            tracing::error!(listener = "metrics", %error, "the listener ended");
-        }
-    }));
-    Ok(())
+    let answer = move |_, request: http::Request<listen::Inflow>| {
+        let admin = Arc::clone(&admin);
+        async move { admin.answer(&request) }
+    };
+    alarm.keep_open("listener metrics".to_owned(), watched, door.open(bound, answer));
 }
 
 /// The socket for those who tell the house what to do; its file goes when the house closes.
-fn open_control(local: Local, bell: Bell, assembly: &Assembly, front: &Drain) {
+fn open_control(local: Local, bell: Bell, assembly: &Assembly, front: &Drain, alarm: &Alarm) {
     let control = Arc::new(Control::new(move || {
         let bell = bell.clone();
         async move { bell.wait().await }
     }));
     let metrics = assembly.metrics.listener("control", CLOSINGS);
-    let drain = front.clone();
-    drop(front.spawn(async move {
-        let answer = move |request: http::Request<listen::Inflow>| {
-            let control = Arc::clone(&control);
-            async move { control.answer(request).await }
-        };
-        if let Err(error) = local.open(Limits::private(), metrics, drain, answer).await {
-            tracing::error!(%error, "the control socket ended");
-        }
-    }));
+    let answer = move |request: http::Request<listen::Inflow>| {
+        let control = Arc::clone(&control);
+        async move { control.answer(request).await }
+    };
+    let open = local.open(Limits::private(), metrics, front.clone(), answer);
+    alarm.keep_open("the control socket".to_owned(), front, open);
 }
 
 /// SIGTERM and SIGINT, which end the house, and SIGHUP, which has it reload.
@@ -448,14 +426,15 @@ impl Signals {
     }
 
     /// Rings the bell at every SIGHUP.
-    fn reload(&mut self, bell: &Bell, watched: &Drain) {
+    fn reload(&mut self, bell: &Bell, watched: &Drain, alarm: &Alarm) {
         let Some(mut hangup) = self.hangup.take() else { return };
         let bell = bell.clone();
-        drop(watched.spawn(async move {
+        let heard = watched.spawn(async move {
             while hangup.recv().await.is_some() {
                 bell.ring();
             }
-        }));
+        });
+        alarm.guard("whoever hears SIGHUP".to_owned(), heard);
     }
 
     async fn next(&mut self) {
@@ -463,26 +442,5 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_task_that_panics_is_told_of_and_one_that_ends_or_is_aborted_is_not() {
-        let (watched, (broken, mut broke)) = (Drain::new(), mpsc::channel(1));
-        guard("an end".to_owned(), watched.spawn(async {}), &watched, &broken);
-        let endless = watched.spawn(std::future::pending());
-        endless.abort();
-        guard("an abortion".to_owned(), endless, &watched, &broken);
-        watched.finished().await;
-        assert!(broke.try_recv().is_err());
-        for place in ["first", "second"] {
-            guard(place.to_owned(), watched.spawn(async { panic!("on purpose") }), &watched, &broken);
-        }
-        watched.finished().await;
-        assert!(matches!(broke.recv().await.as_deref(), Some("first" | "second")), "one is enough");
     }
 }

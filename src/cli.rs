@@ -2,11 +2,12 @@
 //!
 //! Promises: usage errors end with 2, a bad configuration with 78, a failure at run time with 1, and everything else
 //! with 0; errors go to stderr, in colour only on a terminal and without `NO_COLOR`; a reader that goes away is no
-//! failure.
+//! failure, and changes nothing of what is done and of how it ends.
 //!
 //! Must not know: how anything is done; every command is a thin call into a room that exists anyway.
 
 mod check;
+mod deadline;
 pub mod demo;
 mod files;
 mod explain;
@@ -14,6 +15,7 @@ mod health;
 mod init;
 mod log;
 mod pages;
+mod patient;
 mod reload;
 mod send;
 pub mod sink;
@@ -150,7 +152,9 @@ struct Reload {
     #[command(flatten)]
     file: File,
     /// The control socket, if not the one that the configuration names
-    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    ///
+    /// Then no configuration is read.
+    #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// For people, or for machines
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -239,7 +243,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let mut out = io::stdout().lock();
+    let mut out = patient::Patient::new(io::stdout().lock());
     let ended = match arguments.command {
         Command::Serve(arguments) => {
             drop(out);

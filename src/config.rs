@@ -46,14 +46,14 @@ mod units;
 mod whereabouts;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ack::{Ack, Delivered};
 pub use addresses::{AddressList, Addresses, is_list};
 pub use batch::Batch;
 pub use besides::Shown;
 pub use destinations::Destination;
-pub use inventory::{Changes, Inventory, Stamp};
+pub use inventory::{Changes, Inventory, Stamp, Unchecked};
 pub use listeners::Listener;
 pub use machine::Files;
 pub use problem::{Place, Problem, Report, Span};
@@ -109,6 +109,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// What works and is unsafe; `None` if there is nothing to name.
     pub dangers: Option<Report>,
+    /// What could not be looked at, because Porteiro will run on another machine.
+    pub unchecked: Vec<Unchecked>,
     /// What was said, and on which files it stands.
     pub inventory: Inventory,
     tests: Cases,
@@ -134,7 +136,8 @@ impl Config {
     pub fn files(&self) -> Files {
         let listeners = self.listeners.iter().map(|listener| &listener.limits);
         let workers = self.destinations.iter().map(|destination| destination.plan.concurrency);
-        Files::of(listeners, self.metrics.is_some(), workers, Some(&self.store))
+        let private = usize::from(self.metrics.is_some()) + usize::from(self.control.is_some());
+        Files::of(listeners, private, workers, Some(&self.store))
     }
 
     /// Tries what the file's own tests say; answers how many there are.
@@ -188,6 +191,10 @@ pub enum LogLevel {
 const FORMAT: i64 = 1;
 /// How long a SIGTERM waits if nothing is said.
 const SHUTDOWN: Duration = Duration::from_secs(25);
+
+/// What of the machine is not asked where it is another one.
+const THE_MACHINE: &str =
+    "it is another one: where the journal and the control socket stand, /etc/hosts, how many files may be open";
 
 /// Reads, checks and builds the configuration in `path`; relative paths in it are relative to the file.
 ///
@@ -262,9 +269,12 @@ fn of_text(path: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Repo
     let Some(config) = config else {
         return Err(Report::whole(&files[0].name, "the configuration cannot be built".into()));
     };
-    let inventory = Inventory::take(outside.asked);
+    if outside.environment.is_elsewhere() {
+        outside.asked.unchecked("the machine".to_owned(), THE_MACHINE);
+    }
+    let (inventory, unchecked) = (Inventory::take(outside.asked), outside.asked.left_unchecked());
     let tests = config.tests.standing_in(files[0].clone());
-    Ok(Config { dangers: dangers.into_dangers(files), inventory, tests, ..config })
+    Ok(Config { dangers: dangers.into_dangers(files), unchecked, inventory, tests, ..config })
 }
 
 /// Builds every section, and checks them against each other.
@@ -303,7 +313,8 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
     let house = cross::House { listeners: &listeners, sources: &sources, destinations: &destinations, routes: &routes };
     cross::check(building, &house);
     ack::check(building, file, &house);
-    machine::check(building, &house, metrics.is_some(), store.as_ref());
+    let private = usize::from(metrics.is_some()) + usize::from(control.is_some());
+    machine::check(building, &house, private, store.as_ref());
     let listeners: Vec<_> = listeners.into_iter().map(|(listener, _)| listener).collect();
     let destinations: Vec<_> = destinations.into_iter().map(|placed| placed.destination).collect();
     let said = cases::Names {
@@ -331,6 +342,7 @@ fn whole(building: &mut Building<'_>, path: &Path, file: &raw::File) -> Option<C
         routes,
         tenants,
         dangers: None,
+        unchecked: Vec::new(),
         inventory: Inventory::default(),
         tests,
     })

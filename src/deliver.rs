@@ -8,7 +8,7 @@
 //! the body goes out as it came in; an answer is read within bounds and a redirect is never followed; when the house
 //! closes, what is running is finished and settled within its deadline, and the rest is returned unharmed.
 //!
-//! Must not know: where an event came from, how it was proven, or what is in its body.
+//! Must not know: how an event was proven, or what is in its body; of where it came from it knows names only.
 
 mod alarm;
 mod answer;
@@ -44,7 +44,7 @@ pub use plan::{Auth, Destination, Plan, PlanError, SIGN_MAX};
 pub use proxy::Proxy;
 pub use reach::Denied;
 pub use tls::{Pin, Roots, Shown, Trust, TrustError};
-pub use weave::{Field, Weave, WeaveError};
+pub use weave::{Field, Values, Weave, WeaveError};
 pub use whose::TenantNames;
 
 use desk::Desk;

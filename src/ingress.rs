@@ -158,7 +158,7 @@ impl Ingress {
 
         let declared = body.size_hint().exact();
         let admission = self.admission(Some(source));
-        let mut permit = admission.admit(&source.rules, visit.client.address, &head.method, declared, visit.now)?;
+        let mut permit = admission.admit(&source.rules, visit.client, &head.method, declared, visit.now)?;
         let left = || admission.charge_refusal(visit.client.address, self.clock.now());
         let body = body::read(body, &source.body, &mut permit, &self.closing, left).await?;
         source.metrics.body_bytes.inc_by(permit.bytes());

@@ -28,11 +28,13 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod again;
 mod checkpoint;
 mod configure;
 pub mod cost;
 mod dead;
 mod event;
+mod find;
 mod frame;
 mod health;
 mod inbox;
@@ -54,19 +56,23 @@ mod simulation;
 mod storage;
 mod writer;
 
+pub use again::{NotReplayed, Original};
 pub use dead::DeadLetter;
+pub use find::{Debt, Found, Kept, Page, Search, Standing};
 pub use lane::dead_reason;
 pub use lane::{Backlog, Delivery, Lane, ReadDone, ReadJob, Settlement, Taken};
 #[cfg(test)]
 pub(crate) use options::Faults;
 pub use options::{ConfigureError, DestinationPlan, HandOver, OpenError, Options};
 pub use record::{Chunks, Pending, Receipt, Record, Refused, StoreId, Target, Tenants, Then, Void};
+#[cfg(test)]
+pub(crate) use storage::Ailing;
 pub use storage::{Disk, File, Guard, Memory, Storage};
 pub use writer::{Step, Writer};
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use self::shared::Shared;
 use crate::clock::{Clock, Timestamp};
@@ -152,12 +158,16 @@ impl Journal {
     }
 
     fn counted(&self, appended: Result<Pending, Refused>) -> Result<Pending, Refused> {
-        if appended.is_err()
-            && let Some(metrics) = &self.0.options.metrics
-        {
-            metrics.refused.inc();
+        if appended.is_err() {
+            self.count_refusal();
         }
         appended
+    }
+
+    fn count_refusal(&self) {
+        if let Some(metrics) = &self.0.options.metrics {
+            metrics.refused.inc();
+        }
     }
 
     /// Calls each `then` of what was synced or voided since the last call, wakes who waits for it, and the lanes. Returns
@@ -180,6 +190,39 @@ impl Journal {
         Lane::take(&self.0, destination)
     }
 
+    /// A page of what is stored and durable, oldest first. Blocks: it reads about a segment (two at most) beside the writer,
+    /// whose locks it takes for moments only; memory is bounded by the page. There is no index by event id: to look for
+    /// one, page by page, reads the whole log.
+    ///
+    /// # Errors
+    /// What the storage says of the segment that could not be read.
+    pub fn find(&self, search: &Search) -> io::Result<Page> {
+        find::page(&self.0, search)
+    }
+
+    /// Puts a stored event in once more, as a record of its own: same event id, request and part, source, tenants, kind,
+    /// order key, digest, flags, times, head and body, and the sequence it had first; another sequence, a mark that it is a
+    /// replay and since when, and these targets, or those it had (at once, and as far as the record says that was read:
+    /// one that was carried forward has only those it was still owed to). What the original is owed to does not change, so
+    /// that a destination may get both. It claims no dedup key. It is taken, made durable and refused as by
+    /// [`Journal::append`]. Blocks: the original is read from the files.
+    ///
+    /// # Errors
+    /// [`NotReplayed`].
+    pub fn replay(&self, original: Original, targets: Option<&[Target]>) -> Result<Pending, NotReplayed> {
+        let replayed = again::replay(&self.0, original, targets);
+        if matches!(replayed, Err(NotReplayed::Refused(_))) {
+            self.count_refusal();
+        }
+        replayed
+    }
+
+    /// Takes a dead letter from its list, for good; its bytes go with their segment, or when the event is erased. Done by
+    /// the writer, soon; nothing happens if there is no such letter.
+    pub fn drop_dead(&self, destination: u32, seq: u64) {
+        self.command(inbox::Command::Unlist(inbox::Letter { destination, seq }));
+    }
+
     /// A page of a destination's dead letters, oldest first: at most `most` of those after sequence `after`. Blocks.
     ///
     /// # Errors
@@ -190,7 +233,9 @@ impl Journal {
 
     /// Erases head, body and answers of an event wherever they lie, in place; its envelope stays. Done by the writer, soon.
     pub fn erase(&self, event_id: [u8; 16]) {
-        self.command(inbox::Command::Erase(event_id));
+        let mut inbox = self.0.inbox();
+        inbox.erasing.push(event_id);
+        self.hand_over(inbox, inbox::Command::Erase(event_id));
     }
 
     /// Releases all that is owed to a destination, for good. Done by the writer, soon.
@@ -199,7 +244,10 @@ impl Journal {
     }
 
     fn command(&self, command: inbox::Command) {
-        let mut inbox = self.0.inbox();
+        self.hand_over(self.0.inbox(), command);
+    }
+
+    fn hand_over(&self, mut inbox: MutexGuard<'_, inbox::Inbox>, command: inbox::Command) {
         inbox.commands.push(command);
         inbox.asleep = false;
         drop(inbox);
@@ -275,7 +323,7 @@ pub struct Report {
 /// A stretch of bytes that should hold records and does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// In which segment.
+    /// In which segment; those of dead letters have the highest bit set.
     pub segment: u64,
     /// From which byte of it.
     pub offset: u64,

@@ -258,7 +258,7 @@ pub struct SourceMetrics {
     pub outcomes: Words,
     /// Bytes of bodies read.
     pub body_bytes: IntCounter,
-    /// Proven bodies in which the selectors could not read; they took the default route whole.
+    /// Proven bodies in which the selectors could not read.
     pub unreadable: IntCounter,
     /// Proven events whose key was known under another body.
     pub conflicts: IntCounter,

@@ -30,6 +30,7 @@ mod error;
 pub mod fuzz;
 mod header;
 mod key;
+mod md5;
 mod plan;
 mod proof;
 mod scheme;
@@ -151,6 +152,25 @@ impl Verifier {
             Some(rule) => rule.answer(request).map(Verdict::Challenge),
             None => Ok(Verdict::Proven(verified)),
         }
+    }
+
+    /// What a request would be answered if all that is to prove it held: nothing where it would be an event, a challenge
+    /// otherwise, with whether anything but the challenge itself had to be proven. For rehearsals: no such answer may be
+    /// sent.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::Method`], [`VerifyError::ChallengeToken`] and [`VerifyError::ChallengeText`]: what no proof mends.
+    pub(crate) fn suppose(&self, request: &Request<'_>) -> Result<Option<(Challenge, bool)>, VerifyError> {
+        let asked =
+            |proven: bool| self.plan.challenges.iter().find(|rule| rule.proven == proven && rule.is_asked(request));
+        let open = asked(false);
+        if open.is_none() && !self.plan.methods.contains(request.method) {
+            return Err(VerifyError::Method);
+        }
+        let Some(rule) = open.or_else(|| asked(true)) else { return Ok(None) };
+        let owing = rule.proven || !self.plan.besides.is_empty();
+        rule.answer(request).map(|answer| Some((answer, owing)))
     }
 
     /// What the operator asks of every request. The plan has no proof of its own only where this asks for something.

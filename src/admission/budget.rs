@@ -152,14 +152,27 @@ impl Permit {
         self.bytes
     }
 
+    /// Counts so many bytes of others in both of its places: what takes the chance of two collisions.
+    #[cfg(test)]
+    pub(super) fn crowd_its_places(&self, bytes: u64) {
+        if let Some(unproven) = &self.unproven {
+            for place in self.budget.places(unproven.places) {
+                place.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn extend(&mut self, to: u64) -> Result<(), Refusal> {
         let more = to.saturating_sub(self.bytes);
         self.budget.take(more)?;
         if let Some(unproven) = &mut self.unproven {
             let owes = to.max(self.declared).saturating_sub(unproven.bytes);
-            self.budget.owe(unproven, owes).inspect_err(|_| {
-                self.budget.taken.fetch_sub(more, Ordering::Relaxed);
-            })?;
+            // What was let in whole is owed already, whoever has come to its places since.
+            if owes > 0 {
+                self.budget.owe(unproven, owes).inspect_err(|_| {
+                    self.budget.taken.fetch_sub(more, Ordering::Relaxed);
+                })?;
+            }
         }
         self.bytes = to;
         Ok(())

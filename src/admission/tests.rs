@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -68,9 +70,23 @@ fn answers_the_cheapest_question_first() {
 }
 
 #[test]
+fn where_nobody_is_known_to_call_nobody_is_on_the_list() {
+    let counted = client("192.0.2.1");
+    for (known, expected) in
+        [(None, Err(Refusal::Address)), (Some("198.51.100.1"), Err(Refusal::Address)), (Some("192.0.2.1"), Ok(()))]
+    {
+        let caller = Client { counted, known: known.map(client) };
+        let admitted = admission().admit(&rules(), caller, &Method::POST, Some(1), NOW).map(drop);
+        assert_eq!(admitted, expected, "{known:?}");
+    }
+}
+
+#[test]
 fn a_source_without_a_list_takes_every_address() {
     let rules = Rules { addresses: None, ..rules() };
     assert!(admission().admit(&rules, client("198.51.100.1"), &Method::POST, None, NOW).is_ok());
+    let hidden = Client { counted: client("198.51.100.1"), known: None };
+    assert!(admission().admit(&rules, hidden, &Method::POST, None, NOW).is_ok());
     let nothing = Rules { methods: Vec::new(), ..rules };
     assert_eq!(
         admission().admit(&nothing, client("198.51.100.1"), &Method::POST, None, NOW).map(drop),
@@ -231,14 +247,31 @@ fn a_body_alone_is_let_in_however_small_the_share_and_those_let_in_do_not_wait_f
 }
 
 #[test]
+fn a_body_that_was_let_in_whole_is_not_asked_about_again() {
+    let admission = Admission::new(Limits { in_flight_max: 3 << 20, in_flight_share: 1 << 20, ..Limits::default() });
+    let rules = Rules { body_max: 4 << 20, ..rules() };
+    let mut large = admission.admit(&rules, client("192.0.2.1"), &Method::POST, Some(2 << 20), NOW).unwrap();
+    assert_eq!(large.reach(1), Ok(()), "nobody is in the way of a body by itself");
+    // Others come to both of its places: as many bytes as fit beside it, as if nobody had been there.
+    large.crowd_its_places(1 << 20);
+    assert_eq!(large.reach(2 << 20), Ok(()));
+}
+
+#[test]
 fn the_budget_and_the_share_hold_among_threads() {
     let admission = Admission::new(Limits { in_flight_max: 1000, in_flight_share: 600, ..Limits::default() });
+    // Counted up after a body was let in and down before it is proven or gone: never more than there really are.
+    let unproven = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for round in 0..2000 {
                     let permit = admit(&admission, "192.0.2.1", &Method::POST, Some(300)).and_then(|mut permit| {
                         permit.reach(300)?;
+                        let sum = unproven.fetch_add(300, Ordering::SeqCst) + 300;
+                        assert!(sum <= 600, "{sum} unproven bytes of one caller");
+                        std::thread::yield_now();
+                        unproven.fetch_sub(300, Ordering::SeqCst);
                         if round % 2 == 0 {
                             permit.proven();
                         }

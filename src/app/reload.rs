@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::alarm::Alarm;
 use super::assembly::{self, Assembly, Rooms, Started};
-use super::guard;
 use super::notify::Notify;
 use super::observing;
 use super::watch::{LOOK, Scope, Watcher, stamps};
@@ -64,14 +64,13 @@ pub(super) fn bell() -> (Bell, mpsc::Receiver<Asked>) {
 /// which begins nothing any more, so that it can come back whatever is still under way.
 pub(super) struct Lanes {
     house: deliver::House,
-    watched: Drain,
-    broken: mpsc::Sender<String>,
+    alarm: Alarm,
     running: BTreeMap<Box<str>, Running>,
 }
 
 impl Lanes {
-    pub(super) const fn new(house: deliver::House, watched: Drain, broken: mpsc::Sender<String>) -> Self {
-        Self { house, watched, broken, running: BTreeMap::new() }
+    pub(super) const fn new(house: deliver::House, alarm: Alarm) -> Self {
+        Self { house, alarm, running: BTreeMap::new() }
     }
 
     /// What tenants are called from now on, where a destination of this configuration asks for it.
@@ -84,13 +83,30 @@ impl Lanes {
         let name = destination.name().into();
         let what = format!("the lane of destination {name}");
         let (running, task) = deliver::start(destination, lane, metrics, &self.house);
-        guard(what, task, &self.watched, &self.broken);
+        self.alarm.guard(what, task);
         self.running.insert(name, running);
     }
 }
 
 /// A listener that is open.
 pub(super) type Opened = (Arc<str>, Option<Tls>);
+
+/// Is in force what the operator wrote? Files that are taken in do not make a text good that was refused.
+#[derive(Debug, Default)]
+struct Standing {
+    /// The text that was read last did not take effect.
+    text_failed: bool,
+}
+
+impl Standing {
+    /// Whether all of it is, after a reload of this scope that went well or did not.
+    const fn after(&mut self, scope: Scope, well: bool) -> bool {
+        if matches!(scope, Scope::Whole) {
+            self.text_failed = !well;
+        }
+        well && !self.text_failed
+    }
+}
 
 /// What changes with a configuration, and the one in force.
 pub(super) struct Reloader {
@@ -102,6 +118,7 @@ pub(super) struct Reloader {
     lanes: Lanes,
     notify: Arc<Notify>,
     generation: u64,
+    standing: Standing,
 }
 
 impl Reloader {
@@ -114,7 +131,8 @@ impl Reloader {
         notify: Arc<Notify>,
     ) -> Self {
         let started = config.inventory.fixed();
-        Self { config, started, assembly, doors, lanes, notify, generation: assembly::FIRST }
+        let (generation, standing) = (assembly::FIRST, Standing::default());
+        Self { config, started, assembly, doors, lanes, notify, generation, standing }
     }
 
     /// Reloads whenever it is asked to or a file changes, until the house closes.
@@ -143,7 +161,7 @@ impl Reloader {
             if answer.is_ok() {
                 watcher = Watcher::of(&self.config);
             }
-            self.tell(&answer);
+            self.tell(scope, &answer);
             if let Some(tell) = tell {
                 // Whoever asked may have gone.
                 drop(tell.send(answer));
@@ -261,7 +279,8 @@ impl Reloader {
     }
 
     /// Counts it, and tells the log.
-    fn tell(&self, answer: &Answer) {
+    fn tell(&mut self, scope: Scope, answer: &Answer) {
+        let stands = self.standing.after(scope, answer.is_ok());
         let told = self.assembly.metrics.config();
         let place = match answer {
             Ok(_) => 0,
@@ -269,7 +288,7 @@ impl Reloader {
             Err(NotReloaded::Failed(_)) => 2,
         };
         told.reloads.count(place);
-        told.successful.set(i64::from(answer.is_ok()));
+        told.successful.set(i64::from(stands));
         match answer {
             Ok(Reloaded { generation, changed, restart, dangers }) => {
                 let now = self.assembly.clock.now().as_secs();
@@ -335,4 +354,29 @@ fn lines_of(dangers: &Report) -> Vec<String> {
         format!("{}:{}: {}", place.file, place.line, danger.title())
     };
     dangers.problems().iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_was_refused_stays_refused_until_a_text_is_taken() {
+        use Scope::{Files, Whole};
+        let steps = [
+            (Files, true, true),
+            (Files, false, false),
+            (Files, true, true),
+            (Whole, false, false),
+            (Files, true, false),
+            (Files, false, false),
+            (Files, true, false),
+            (Whole, true, true),
+            (Files, true, true),
+        ];
+        let mut standing = Standing::default();
+        for (place, (scope, well, expected)) in steps.into_iter().enumerate() {
+            assert_eq!(standing.after(scope, well), expected, "step {place}");
+        }
+    }
 }

@@ -95,6 +95,10 @@ pub(super) fn text(
         Some(dangers) => write!(out, "\n{}", dangers.render(colour))?,
         None => writeln!(out, "  none that the text shows")?,
     }
+    if !config.unchecked.is_empty() {
+        head(out, "Not checked here")?;
+        config.unchecked.iter().try_for_each(|left| writeln!(out, "  {}: {}", left.what, left.why))?;
+    }
     next(config, out)
 }
 

@@ -287,7 +287,9 @@ fn limits(source: &Source, asked: &Asked) -> String {
 fn proof(source: &Source, story: &Story<'_>, asked: &Asked) -> &'static str {
     use crate::ingress::Rejection;
     match (&story.end, asked.proven_at) {
-        (End::Challenged(_), _) => "a handshake, which has a proof of its own",
+        (End::Challenged { owing: false, .. }, _) => "a handshake, which has a proof of its own",
+        (End::Challenged { .. }, Some(_)) => "holds, and it is a handshake",
+        (End::Challenged { .. }, None) => "was not asked for: the handshake is taken for proven (--prove asks)",
         (End::Refused(Rejection::Unproven(_)), _) => "does not hold",
         (End::Refused(_), _) => "was not asked for: the request is refused before",
         (End::Heard(_), _) if source.built.verifier.proves_nothing() => "none: everything is taken for an event",
@@ -316,7 +318,9 @@ fn said(config: &Config, source: &Source, told: &Told<'_>, out: &mut impl Write)
         Some(route) if route.to.is_none() => line(out, "destinations", "none: nothing is stored"),
         None => line(out, "destinations", "none: it is stored, and owed to nobody"),
         Some(_) => told.to.iter().enumerate().try_for_each(|(at, (to, url))| {
-            let url = url.as_deref().unwrap_or("none: the event's path does not go with the destination's");
+            let url = url
+                .as_deref()
+                .unwrap_or("none: its path, or what is woven in of the event, leads out of the destination's");
             let observes = if to.is_live() { "" } else { "; it only observes, and is not sent it" };
             line(out, if at == 0 { "destinations" } else { "" }, &format!("{} at {url}{observes}", to.plan.name))
         }),
@@ -362,7 +366,7 @@ fn answer(story: &Story<'_>) -> String {
     let status = story.status();
     match (&story.end, story.source) {
         (End::Refused(rejection), _) => format!("{status}: {rejection}"),
-        (End::Challenged(challenge), _) => format!("{status}: the handshake, {} bytes", challenge.body().len()),
+        (End::Challenged { answer, .. }, _) => format!("{status}: the handshake, {} bytes", answer.body().len()),
         (End::Heard(_), Some(source)) => {
             let success = &source.built.answers.success;
             let body = match success.content_type {
@@ -379,7 +383,7 @@ fn answer(story: &Story<'_>) -> String {
 pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &mut impl Write) -> io::Result<()> {
     let all = match &story.end {
         End::Heard(all) => &**all,
-        End::Refused(_) | End::Challenged(_) => &[],
+        End::Refused(_) | End::Challenged { .. } => &[],
     };
     let events: Vec<Value> = all.iter().map(|told| json_event(config, story.source, told)).collect();
     let told = json!({
@@ -390,6 +394,7 @@ pub(super) fn json(config: &Config, (story, asked): &(Story<'_>, Asked), out: &m
         "observed": story.is_observed(),
         "proof": if asked.proven_at.is_some() { "asked" } else { "skipped" },
         "status": story.status(),
+        "handshake": matches!(story.end, End::Challenged { .. }),
         "refused": match &story.end { End::Refused(rejection) => Some(rejection.word()), _ => None },
         // The only one; of several there is none that stands for the others.
         "event": match &*events { [only] => Some(only), _ => None },

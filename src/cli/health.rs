@@ -4,9 +4,11 @@
 //!
 //! Must not know: what ready means; the metrics listener says so.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::deadline::Deadline;
 
 /// How much of the answer is read.
 const ANSWER_MAX: usize = 4096;
@@ -27,35 +29,21 @@ pub(super) fn ask(address: SocketAddr, within: Duration) -> Result<(), String> {
 }
 
 fn exchange(address: SocketAddr, within: Duration) -> io::Result<String> {
-    let until = Instant::now() + within;
-    let left = || {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
-    };
-    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
-    stream.set_write_timeout(Some(left()?))?;
+    let deadline = Deadline::within(within);
+    let mut stream = TcpStream::connect_timeout(&address, deadline.left()?)?;
+    stream.set_write_timeout(Some(deadline.left()?))?;
     // One write: at most one wait.
     stream.write_all(format!("GET /-/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    let mut piece = [0; 512];
-    while answer.len() < ANSWER_MAX {
-        stream.set_read_timeout(Some(left()?))?;
-        match stream.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => answer.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What a socket's own timeout is called.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
-            Err(error) => return Err(error),
-        }
-    }
+    let answer = deadline.read(&mut stream, ANSWER_MAX, |stream, left| stream.set_read_timeout(Some(left)))?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::TcpListener;
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
 
@@ -109,7 +97,7 @@ mod tests {
                     asked.rotate_left(length);
                 }
                 // One byte at a time, for as long as somebody listens.
-                for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(std::iter::repeat(&b'x')).take(100_000) {
+                for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(std::iter::repeat(&b'x')).take(2_000) {
                     thread::park_timeout(Duration::from_millis(10));
                     if drips && stream.write_all(&[*byte]).is_err() {
                         return;

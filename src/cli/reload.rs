@@ -4,17 +4,20 @@
 //!
 //! Must not know: what a reload does.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::deadline::{Deadline, timeout};
+use crate::config::show_time;
+
 /// How long a reload may take: secrets may lie on a slow disk, and the journal may have to make room.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How much of an answer is read.
-const ANSWER_MAX: u64 = 16 << 20;
+const ANSWER_MAX: usize = 16 << 20;
 
 /// It took effect.
 pub(super) const APPLIED: u16 = 200;
@@ -23,13 +26,21 @@ pub(super) const REFUSED: u16 = 422;
 
 /// Asks for a reload at this socket: the status and the body of the answer.
 pub(super) fn ask(socket: &Path) -> Result<(u16, String), String> {
+    ask_within(socket, PATIENCE)
+}
+
+fn ask_within(socket: &Path, within: Duration) -> Result<(u16, String), String> {
     let shown = socket.display();
-    let answer = exchange(socket).map_err(|error| match error.kind() {
+    let answer = exchange(socket, Deadline::within(within)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             format!("nothing listens at {shown}; is Porteiro running, with this [control] socket?")
         }
         io::ErrorKind::ConnectionRefused => format!("nobody answers at {shown}; is Porteiro running?"),
         io::ErrorKind::PermissionDenied => format!("{shown} is for the user that Porteiro runs as"),
+        io::ErrorKind::TimedOut => format!(
+            "{shown} did not answer within {}: the reload may be under way, and take effect; the log tells, or ask again",
+            show_time(within)
+        ),
         _ => format!("{shown} cannot be asked: {error}"),
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -38,13 +49,13 @@ pub(super) fn ask(socket: &Path) -> Result<(u16, String), String> {
     Ok((status, body.to_owned()))
 }
 
-fn exchange(socket: &Path) -> io::Result<String> {
+fn exchange(socket: &Path, deadline: Deadline) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(b"POST /-/reload HTTP/1.1\r\nHost: porteiro\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    stream.set_write_timeout(Some(deadline.left()?))?;
+    // One write: at most one wait.
+    let request = b"POST /-/reload HTTP/1.1\r\nHost: porteiro\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).map_err(timeout)?;
+    let answer = deadline.read(&mut stream, ANSWER_MAX, |stream, left| stream.set_read_timeout(Some(left)))?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -90,8 +101,11 @@ pub(super) fn read(status: u16, body: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::iter;
     use std::os::unix::net::UnixListener;
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
 
@@ -128,6 +142,37 @@ mod tests {
         assert!(ask(&socket).unwrap_err().starts_with("nothing listens at"));
         drop(UnixListener::bind(&socket).unwrap());
         assert!(ask(&socket).unwrap_err().starts_with("nobody answers at"));
+    }
+
+    #[test]
+    fn who_is_silent_or_drips_is_not_waited_for_and_may_have_reloaded() {
+        for drips in [false, true] {
+            let room = tempfile::tempdir().unwrap();
+            let socket = room.path().join("control.sock");
+            let listener = UnixListener::bind(&socket).unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 1024];
+                assert!(stream.read(&mut asked).unwrap() > 0);
+                if !drips {
+                    // Returns when the other side is gone.
+                    drop(stream.read(&mut asked));
+                    return;
+                }
+                // One byte at a time, for as long as somebody listens.
+                for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(iter::repeat(&b'x')).take(2_000) {
+                    thread::park_timeout(Duration::from_millis(10));
+                    if stream.write_all(&[*byte]).is_err() {
+                        return;
+                    }
+                }
+            });
+            let began = Instant::now();
+            let said = ask_within(&socket, Duration::from_millis(200)).unwrap_err();
+            assert!(said.contains("did not answer within 200ms: the reload may be under way"), "{drips}: {said}");
+            assert!(began.elapsed() < Duration::from_secs(10), "{drips}: {:?}", began.elapsed());
+            server.join().unwrap();
+        }
     }
 
     #[test]

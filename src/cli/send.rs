@@ -125,6 +125,7 @@ pub(super) fn run(arguments: &Send, out: &mut impl Write) -> Result<(), Failure>
     let mask = Mask::of(config.hidden(&source.name));
     if arguments.dry_run {
         let line = shown::curl(&place, &asked, &mask, arguments.insecure, arguments.ca.as_deref());
+        let line = line.map_err(Failure::Run)?;
         match arguments.output {
             Output::Text => writeln!(out, "{line}")?,
             Output::Json => writeln!(out, "{:#}", serde_json::json!({ "ok": true, "curl": line }))?,

@@ -49,6 +49,8 @@ fn what_makes_sense_is_understood() {
         &["version", "--output", "json"],
         &["sink", "--listen", "127.0.0.1:0", "--status", "503", "--delay", "250ms", "--drop", "3", "--body"],
         &["demo", "--once"],
+        // The one may come from the environment.
+        &["reload", "--config", "a.toml", "--socket", "control.sock"],
     ] {
         assert!(parse(words).is_ok(), "{words:?}");
     }

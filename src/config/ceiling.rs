@@ -211,7 +211,8 @@ fn batches(config: &Config, pins: u64, sum: &mut Sum) {
 fn listeners(config: &Config, sum: &mut Sum) {
     let own = config.listeners.iter().map(|listener| (&*listener.name, listener.limits, listener.tls.is_some()));
     let metrics = config.metrics.map(|_| ("(metrics)", Limits::private(), false));
-    for (name, limits, tls) in own.chain(metrics) {
+    let control = config.control.as_ref().map(|_| ("(control)", Limits::private(), false));
+    for (name, limits, tls) in own.chain(metrics).chain(control) {
         let (connections, each) = (limits.connections as u64, limits.connection_bytes(tls));
         let how = format!("{connections} connections of {} with a full head and buffers", super::show_size(each));
         sum.add(&format!("listener {name}"), how, connections.saturating_mul(each));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::deliver::{self, Plan, PlanError, Roots, TrustError, WeaveError};
+use crate::deliver::{self, Pin, Plan, PlanError, Roots, Trust, TrustError, WeaveError};
 use crate::journal::{DestinationPlan, HandOver};
 use crate::retry::{Policy, Schedule, ScheduleError, Success};
 use crate::snapshot::Role;
@@ -128,10 +128,9 @@ fn one(
     }
     // Where `tls` could not be read, public roots stand in, and what is wrong with those is not the operator's affair.
     let stands_in = building.problems.count() > problems;
-    let built = match deliver::Destination::build(plan.clone(), &mut given.roots) {
+    let built = match build_one(building, raw, &plan, given) {
         Ok(built) => Arc::new(built),
         Err(PlanError::Trust(_)) if stands_in => return None,
-        Err(PlanError::Trust(TrustError::NoRoots)) if building.outside.environment.is_elsewhere() => return None,
         Err(error) => {
             refused(building, raw, url, proxy.as_ref().map(|(_, span)| span), &error);
             return None;
@@ -141,6 +140,28 @@ fn one(
     let role = raw.mode.as_ref().map_or_else(Role::default, |said| said.value);
     let destination = Destination { plan, built, journal, role };
     Some(Placed { destination, url: url.span.clone(), hand_over })
+}
+
+/// The destination; where Porteiro will run on another machine and this one has no public roots, all of it but whom it is
+/// believed by.
+fn build_one(
+    building: &Building<'_>,
+    raw: &raw::Destination,
+    plan: &Plan,
+    given: &mut Given,
+) -> Result<deliver::Destination, PlanError> {
+    let built = deliver::Destination::build(plan.clone(), &mut given.roots);
+    let rootless = matches!(built, Err(PlanError::Trust(TrustError::NoRoots)));
+    if !rootless || !building.outside.environment.is_elsewhere() {
+        return built;
+    }
+    // An authority that is not here is told by its file.
+    if raw.tls.as_ref().is_none_or(|tls| tls.value.ca.is_none()) {
+        let why = "this machine has no public roots to believe it by, and whether its own has is not known";
+        building.outside.asked.unchecked(format!("destination {}", plan.name), why);
+    }
+    let trust = Trust::Pinned(Pin::parse(&"00".repeat(32)).into_iter().collect());
+    deliver::Destination::build(Plan { trust, ..plan.clone() }, &mut given.roots)
 }
 
 /// Names the dangers of a destination's address.

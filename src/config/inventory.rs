@@ -58,11 +58,21 @@ struct Text {
     said: Option<Arc<str>>,
 }
 
+/// What was not looked at, because it is only where Porteiro will run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unchecked {
+    /// What it is, such as `file secrets/github`.
+    pub what: String,
+    /// Why it was not, and what stands in for it.
+    pub why: &'static str,
+}
+
 /// What is asked for while a configuration is built: its text, and the files that it names.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     files: RefCell<BTreeMap<PathBuf, (String, Stamp)>>,
     texts: RefCell<BTreeMap<PathBuf, Text>>,
+    unchecked: RefCell<BTreeSet<Unchecked>>,
     /// The text is not read again, but taken from here.
     kept: bool,
 }
@@ -79,6 +89,16 @@ impl Asked {
         if !files.contains_key(path) {
             files.insert(path.to_owned(), (said.to_owned(), Stamp::of(path)));
         }
+    }
+
+    /// Notes that something was not looked at.
+    pub(crate) fn unchecked(&self, what: String, why: &'static str) {
+        self.unchecked.borrow_mut().insert(Unchecked { what, why });
+    }
+
+    /// What was not looked at, in the order of its names.
+    pub(crate) fn left_unchecked(&self) -> Vec<Unchecked> {
+        self.unchecked.borrow().iter().cloned().collect()
     }
 
     /// A file that holds text of the configuration; of one that is too large, a little more than is allowed.
@@ -130,7 +150,8 @@ struct Used {
     /// As the text says it.
     said: String,
     stamp: Stamp,
-    digest: [u8; 32],
+    /// `None` of a file that was changed since it was noted: nobody knows which bytes were built of.
+    digest: Option<[u8; 32]>,
     /// The sections that name it, such as `source whatsapp`.
     by: Vec<String>,
 }
@@ -168,7 +189,12 @@ impl Inventory {
         }
         let file = |(path, (said, stamp)): (&PathBuf, &(String, Stamp))| {
             let by = by.get(said.as_str()).into_iter().flatten().cloned().collect();
-            Some((path.clone(), Used { said: said.clone(), stamp: *stamp, digest: digest_of(path)?, by }))
+            // The look at it comes last, so that no change is between it and the digest.
+            let digest = match (digest_of(path), Stamp::of(path) == *stamp) {
+                (None, true) => return None,
+                (digest, same) => digest.filter(|_| same),
+            };
+            Some((path.clone(), Used { said: said.clone(), stamp: *stamp, digest, by }))
         };
         let files = wanted.iter().filter_map(file).collect();
         Self { keys, files, texts }
@@ -291,8 +317,12 @@ impl Changes {
             changes.applied.push(line(&section, &how));
         }
         for (path, used) in &next.files {
-            let Some(before) = running.files.get(path).filter(|before| before.digest != used.digest) else { continue };
-            let _: &Used = before;
+            // Of a configuration that stands elsewhere, a file that is named alike is the one before.
+            let alike = || running.files.values().find(|before| before.said == used.said);
+            let same = |before: &Used| before.digest.is_some() && before.digest == used.digest;
+            if running.files.get(path).or_else(alike).is_none_or(same) {
+                continue;
+            }
             changes.applied.push(format!("file {}: changed ({})", used.said, used.by.join(", ")));
             let its = used.by.iter().filter_map(|by| by.strip_prefix("destination "));
             changes.destinations.extend(its.map(str::to_owned));

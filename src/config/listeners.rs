@@ -155,7 +155,7 @@ fn files(building: &mut Building<'_>, name: &str, said: Option<&At<Vec<At<raw::C
                     certificate: building.outside.path(&certificate.value),
                     key: building.outside.path(&key.value),
                 };
-                if ![certificate, key].iter().any(|said| building.outside.lacks(&said.value)) {
+                if !building.outside.lacks_of_pair(&certificate.value, &key.value) {
                     readable(building, &pair, certificate, key);
                 }
                 files.push(pair);

@@ -36,16 +36,17 @@ pub struct Files {
 }
 
 impl Files {
-    /// What listeners, destinations and a journal with these limits can have open.
+    /// What listeners, destinations and a journal with these limits can have open; `private`: how many listeners there
+    /// are beside, for figures and for control.
     pub(super) fn of<'a>(
         listeners: impl Iterator<Item = &'a Limits>,
-        metrics: bool,
+        private: usize,
         workers: impl Iterator<Item = u16>,
         store: Option<&Store>,
     ) -> Self {
         // One that is too many is accepted before it is closed.
         let connections: u64 = listeners.map(|limits| limits.connections as u64 + 2).sum();
-        let watched = if metrics { Limits::private().connections as u64 + 2 } else { 0 };
+        let watched = private as u64 * (Limits::private().connections as u64 + 2);
         let journal = store.map_or(0, |store| store.options.size / store.options.segment_size + OF_JOURNAL);
         let workers = workers.map(|workers| u64::from(workers) * OF_WORKER).sum();
         Self { connections: connections + watched, workers, journal, beside: BESIDE }
@@ -59,15 +60,15 @@ impl Files {
 }
 
 /// Names what the machine does not allow.
-pub(super) fn check(building: &mut Building<'_>, house: &House<'_>, metrics: bool, store: Option<&Store>) {
-    files(building, house, metrics, store);
+pub(super) fn check(building: &mut Building<'_>, house: &House<'_>, private: usize, store: Option<&Store>) {
+    files(building, house, private, store);
     hosts(building, house);
 }
 
-fn files(building: &mut Building<'_>, house: &House<'_>, metrics: bool, store: Option<&Store>) {
+fn files(building: &mut Building<'_>, house: &House<'_>, private: usize, store: Option<&Store>) {
     let listeners = house.listeners.iter().map(|(listener, _)| &listener.limits);
     let workers = house.destinations.iter().map(|placed| placed.destination.plan.concurrency);
-    let files = Files::of(listeners, metrics, workers, store);
+    let files = Files::of(listeners, private, workers, store);
     let Some(most) = building.outside.environment.files_max().filter(|most| *most < files.total()) else { return };
     let widest = house.listeners.iter().max_by_key(|(listener, _)| listener.limits.connections);
     let span = widest.map_or(0..0, |(_, span)| span.clone());
@@ -140,6 +141,10 @@ mod tests {
         check(u64::MAX, WELL, None);
         check(needs - 1, WELL, Some("this may need 10500 open files, and the system allows 10499"));
         check(1024, WELL, Some("10068 for connections, 16 for workers, 352 for the journal, 64 others"));
+        // The control socket has as many as the metrics.
+        let control = WELL.replace("[journal]", "[control]\nsocket = \"control.sock\"\n[journal]");
+        check(needs + 66, &control, None);
+        check(needs + 65, &control, Some("10134 for connections"));
         let narrow = WELL.replace("[journal]", "[listen.public.limits]\nconnections = 500\n[journal]");
         check(1024, &narrow, None);
         let fine = narrow.replace("[journal]\n", "[journal]\nsegment = \"2MiB\"\n");

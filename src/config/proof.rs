@@ -5,6 +5,8 @@
 //!
 //! Must not know: what a provider file says.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -17,9 +19,11 @@ use super::besides::{self, Shown};
 use super::build::Building;
 use super::problem::{Problem, Span, TextFile};
 use super::provider::{self, Built, Operator, Provider, Value};
-use super::said::{At, PlainOrSecret, Said, SecretRef};
-use super::secrets::{STAND_INS, cause};
+use super::said::{PlainOrSecret, Said, SecretRef};
+use super::secrets::cause;
 use super::{names, raw};
+
+use elsewhere::StandIns;
 
 /// Largest provider file that is read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -45,7 +49,7 @@ impl Proofs {
         };
         let problems = building.problems.count();
         let (besides, shown) = besides::build(building, name, raw);
-        let operator = Operator { besides, ..operator(building, raw, public_url, None) };
+        let operator = Operator { besides, ..operator(building, raw, public_url, &StandIns::default()) };
         let provider = self.provider(building, said);
         mask(building, raw, provider.as_deref());
         let provider = provider?;
@@ -54,9 +58,12 @@ impl Proofs {
         if building.problems.count() > problems || hidden("values") || hidden("secrets") || hidden("proof") {
             return None;
         }
-        let built = provider
-            .build(&operator)
-            .or_else(|problems| elsewhere(building, raw, &operator, public_url, &provider).unwrap_or(Err(problems)));
+        let built = provider.build(&operator).or_else(|problems| {
+            elsewhere::build(building, raw, problems, |building, chosen| {
+                let besides = operator.besides.clone();
+                provider.build(&Operator { besides, ..self::operator(building, raw, public_url, chosen) })
+            })
+        });
         match built {
             Ok(built) => {
                 self::path(building, said, raw, path, &built);
@@ -143,43 +150,10 @@ fn own_text(building: &mut Building<'_>, said: &Said<String>) -> Option<String> 
     None
 }
 
-/// The provider with other stand-ins for the secrets that are not here; `None` where all of them are, and where none fits,
-/// what is wrong with the others.
-fn elsewhere(
-    building: &mut Building<'_>,
-    raw: &raw::Source,
-    first: &Operator,
-    public_url: bool,
-    provider: &Provider,
-) -> Option<Result<Built, Vec<provider::Problem>>> {
+/// What the source gives, secrets resolved; those that are not here are what was chosen to stand in for them.
+fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool, chosen: &StandIns) -> Operator {
     let outside = building.outside;
-    let secrets: Vec<&At<SecretRef>> = raw.secrets.iter().flat_map(|list| &list.value).collect();
-    let lacks = |problem: &provider::Problem| match &problem.at {
-        provider::At::Secret(place) => secrets.get(*place).is_some_and(|said| outside.lacks_secret(&said.value)),
-        provider::At::Value(name) => raw.values.iter().any(|(key, said)| {
-            key.get_ref() == name && matches!(&said.value, PlainOrSecret::Secret(said) if outside.lacks_secret(said))
-        }),
-        _ => false,
-    };
-    let mut last = None;
-    for stand_in in STAND_INS {
-        let operator =
-            Operator { besides: first.besides.clone(), ..operator(building, raw, public_url, Some(stand_in)) };
-        match provider.build(&operator) {
-            Ok(built) => return Some(Ok(built)),
-            Err(problems) if problems.iter().any(lacks) => {
-                last = Some(Err(problems.into_iter().filter(|problem| !lacks(problem)).collect()));
-            }
-            Err(_) => {}
-        }
-    }
-    last
-}
-
-/// What the source gives, secrets resolved; `stand_in` is what those are taken for that are not here.
-fn operator(building: &mut Building<'_>, raw: &raw::Source, public_url: bool, stand_in: Option<&str>) -> Operator {
-    let outside = building.outside;
-    let mut resolve = |said: &SecretRef, span: &Span| match stand_in.filter(|_| outside.lacks_secret(said)) {
+    let mut resolve = |said: &SecretRef, span: &Span| match chosen.of(said).filter(|_| outside.lacks_secret(said)) {
         Some(text) => Some(Secret::new(text.into())),
         None => outside.secret_at(said, span, &mut building.problems),
     };

@@ -17,10 +17,11 @@
 //! * `[values.NAME]`: what is asked of the operator, with `kind` (`text`, `secret`), `about`, `required`, `default`
 //!   and `one-of`. A text `$NAME` elsewhere stands for the value, and `{value:NAME}` for it inside a signed text or
 //!   an answer.
-//! * `[[proof]]`: one way to prove a request; one without a key is left out, unless all must hold. `signature` has `from` (places, a family
-//!   `header:x-*`, or `body`), `lines` (`one`, `many`), `parse` (a [`Grammar`](crate::verify::Grammar):
-//!   `whole pairs items list columns named`) and what the grammar needs:
-//!   `prefix any-case separator equals group key time tag bare`. Then `algorithm`, `encoding`, `key-form`, `keys`
+//! * `[[proof]]`: one way to prove a request; one without a key is left out, unless all must hold. `signature` has
+//!   `from` (places, a family `header:x-*`, or `body`), `lines` (`one`, `many`), `parse` (a
+//!   [`Grammar`](crate::verify::Grammar): `whole pairs items list columns named`) and what the grammar needs:
+//!   `prefix any-case separator equals group key time tag bare`. Then `algorithm` (an
+//!   [`Algorithm`](crate::verify::Algorithm)), `encoding`, `key-form` (a [`Form`](crate::verify::Form)), `keys`
 //!   (`"secrets"` or the name of a secret value), `signs` (a [`Template`](crate::verify::Template)), `prehash`,
 //!   `time` (`from` a place or `"beside"`, `unit`, `within`, `direction`), and the rarer
 //!   `requires digests must-bind urls bodies each claims leeway`.
@@ -33,7 +34,8 @@
 //!   the way, is the frame that each part repeats; an element without the next array is a part, too. Its `without` names
 //!   headers that hold for the whole body only, beside those of the proofs. In a part its element is the only one of each
 //!   array, for all selectors, and an id that stands only in its frame, or in the head, counts together with its bytes.
-//! * `[answer]`: `success`, `reject`, `late`, each with `status format body`, whose `format` may be `xml`, too. `[delivery]`: `answer-within retries lasting on-429 on-503`.
+//! * `[answer]`: `success`, `reject`, `late`, each with `status format body`, whose `format` may be `xml`, too.
+//!   `[delivery]`: `answer-within retries lasting on-429 on-503`.
 //! * `[setup]`: where an operator finds things, in words: `url` (where the URL goes), `secret` (where the secret stands),
 //!   `chosen` (whether the operator chooses it). `[sample]`: `headers` and `body` of a request to try out (a [`Sample`]).
 

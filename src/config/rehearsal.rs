@@ -9,7 +9,7 @@
 pub(crate) mod cases;
 mod composed;
 
-pub use composed::{CannotCompose, Wanted, compose, percent};
+pub use composed::{CannotCompose, Wanted, compose, forged, percent};
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -20,13 +20,14 @@ use super::routes::{rules, source_id};
 use super::{Config, Destination, Listener, Route, Source};
 use crate::admission::{Admission, Rules};
 use crate::clock::Timestamp;
+use crate::deliver::Values;
 use crate::event::{Dedup, EventId, Glimpse, Head, SourceFacts};
 use crate::ingress::Rejection;
 use crate::route::{Facts, Table, Tenant};
 use crate::select;
 use crate::snapshot::{Entry, Pattern, Role, Router};
 use crate::tenant;
-use crate::verify::{Challenge, Verdict, VerifyError};
+use crate::verify::Challenge;
 
 /// A request to be tried.
 #[derive(Clone, Debug)]
@@ -65,8 +66,13 @@ pub struct Story<'c> {
 pub enum End<'c> {
     /// It was refused before it said anything.
     Refused(Rejection),
-    /// It is a handshake, answered at once.
-    Challenged(Challenge),
+    /// It is a handshake, answered at once, if what it has to be proven by holds.
+    Challenged {
+        /// The answer.
+        answer: Challenge,
+        /// Whether anything but the handshake itself has to be proven.
+        owing: bool,
+    },
     /// It is an event, if it is proven, or several, if it is a batch that is split; never none.
     Heard(Vec<Told<'c>>),
 }
@@ -84,8 +90,8 @@ pub struct Told<'c> {
     pub passed: Vec<&'c Route>,
     /// The route that decides; `None` where none matches.
     pub route: Option<&'c Route>,
-    /// Who hears it, or would if they did not only observe, and at which URL; `None` for one whose URL does not go with
-    /// the event's path.
+    /// Who hears it, or would if they did not only observe, and at which URL at the first attempt; an id that is random
+    /// stands there as `{id}`. `None` for one whose URL does not go with the event's path, or with what is woven in of it.
     pub to: Vec<(&'c Destination, Option<String>)>,
 }
 
@@ -110,7 +116,7 @@ impl Story<'_> {
         match (&self.end, self.source) {
             (End::Refused(Rejection::Unproven(_)), Some(source)) => source.built.answers.reject.status,
             (End::Refused(rejection), _) => rejection.status().as_u16(),
-            (End::Challenged(challenge), _) => challenge.status(),
+            (End::Challenged { answer, .. }, _) => answer.status(),
             (End::Heard(_), Some(source)) => source.built.answers.success.status,
             (End::Heard(_), None) => StatusCode::OK.as_u16(),
         }
@@ -137,7 +143,7 @@ pub fn rehearse<'c>(config: &'c Config, asked: &Asked) -> Option<Story<'c>> {
     };
     let end = match admitted(config, source, asked).and_then(|()| proven(source, &request, asked)) {
         Err(rejection) => End::Refused(rejection),
-        Ok(Some(challenge)) => End::Challenged(challenge),
+        Ok(Some((answer, owing))) => End::Challenged { answer, owing },
         Ok(None) => End::Heard(heard(config, *found.to, found.rest, &request)?),
     };
     Some(Story { listener, source: Some(source), end })
@@ -159,17 +165,16 @@ fn admitted(config: &Config, source: &Source, asked: &Asked) -> Result<(), Rejec
 }
 
 /// A handshake is one whether or not the proof is asked for, as is a method that no event comes with.
-fn proven(source: &Source, request: &select::Request<'_>, asked: &Asked) -> Result<Option<Challenge>, Rejection> {
-    let at = asked.proven_at;
-    match (source.built.verifier.verify(request, asked.client, at.unwrap_or(Timestamp::ZERO)), at) {
-        (Ok(Verdict::Challenge(challenge)), _) => Ok(Some(challenge)),
-        (Ok(Verdict::Proven(_)), _) => Ok(None),
-        (Err(error), Some(_)) => Err(error.into()),
-        (Err(error @ (VerifyError::Method | VerifyError::ChallengeToken | VerifyError::ChallengeText)), None) => {
-            Err(error.into())
-        }
-        (Err(_), None) => Ok(None),
+fn proven(
+    source: &Source,
+    request: &select::Request<'_>,
+    asked: &Asked,
+) -> Result<Option<(Challenge, bool)>, Rejection> {
+    let verifier = &source.built.verifier;
+    if let Some(at) = asked.proven_at {
+        verifier.verify(request, asked.client, at)?;
     }
+    Ok(verifier.suppose(request)?)
 }
 
 fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Request<'_>) -> Option<Vec<Told<'c>>> {
@@ -187,19 +192,37 @@ fn heard<'c>(config: &'c Config, place: usize, rest: &str, request: &select::Req
         let mut own = table.origins().filter_map(|origin| config.routes.get(origin));
         let passed = own.by_ref().take(decided.unwrap_or(usize::MAX)).collect::<Vec<_>>();
         let route = decided.and_then(|rule| config.routes.get(table.origins().nth(rule)?));
-        let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
-        let to = places.filter_map(|place| config.destinations.get(*place)).map(|to| (to, url(to, rest, &query)));
-        let to = to.collect();
         let id = glimpse.key.filter(|_| source.dedup == Dedup::On).map(EventId::from_key);
+        let values = Values {
+            source: &source.name,
+            tenant: called(tenant),
+            kind: &glimpse.kind,
+            id: id.map(|id| *id.as_bytes()),
+            attempt: 1,
+            path: rest,
+        };
+        let places = route.and_then(|route| route.to.as_ref()).into_iter().flatten();
+        let to = places.filter_map(|place| config.destinations.get(*place));
+        let to = to.map(|to| (to, url(to, rest, &query, &values))).collect();
         Told { id, passed, route, to, glimpse, door: door.clone() }
     };
     Some(Glimpse::read(&facts, &selectors, request).into_iter().map(told).collect())
 }
 
-fn url(to: &Destination, rest: &str, query: &str) -> Option<String> {
-    let target = to.built.target(rest, query)?;
+fn url(to: &Destination, rest: &str, query: &str, values: &Values<'_>) -> Option<String> {
+    let target = to.built.target(rest, query, values)?;
     let base = to.plan.url.parse::<Uri>().ok()?;
     Some(format!("{}://{}{target}", base.scheme_str()?, base.authority()?))
+}
+
+/// What a tenant is called in words.
+fn called(tenant: Tenant<'_>) -> &str {
+    match tenant {
+        Tenant::None => "none",
+        Tenant::Unknown => "unknown",
+        Tenant::Mixed => "mixed",
+        Tenant::One(name) => name,
+    }
 }
 
 /// A path that a pattern takes, in which every capture is its own name.

@@ -27,13 +27,8 @@ const SECRET_MAX: u64 = 16 << 10;
 /// How much of the list of hosts is read.
 const HOSTS_MAX: u64 = 1 << 20;
 
-/// What stands in for a secret that is not here where [`stand_in`] is no key of the form that is asked for: a user with a
-/// password, a public key of Standard Webhooks, and a bare one.
-pub(crate) const STAND_INS: [&str; 3] = [
-    "user:password",
-    "whpk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-];
+/// Why a file or a variable was not looked at.
+const NOT_HERE: &str = "it is not here, and taken for right";
 
 /// What the process finds around it.
 #[derive(Clone, Copy)]
@@ -137,7 +132,23 @@ impl Outside<'_> {
 
     /// Whether a file that the text names is only where Porteiro runs, and need not be here.
     pub(crate) fn lacks(&self, said: &str) -> bool {
-        self.environment.elsewhere && !said.is_empty() && fs::File::open(self.path(said)).is_err()
+        let lacking = self.environment.elsewhere && !said.is_empty() && fs::File::open(self.path(said)).is_err();
+        if lacking {
+            self.asked.unchecked(format!("file {said}"), NOT_HERE);
+        }
+        lacking
+    }
+
+    /// Whether a certificate or its key is only where Porteiro runs: the other one is then not looked at either.
+    pub(crate) fn lacks_of_pair(&self, certificate: &str, key: &str) -> bool {
+        let lacking = [certificate, key].map(|said| self.lacks(said));
+        for (said, other) in [(certificate, lacking == [false, true]), (key, lacking == [true, false])] {
+            if other {
+                self.asked
+                    .unchecked(format!("file {said}"), "what it belongs to is not here, and it is taken for right");
+            }
+        }
+        lacking.contains(&true)
     }
 
     /// Whether a secret is only where Porteiro runs, and need not be here.
@@ -145,9 +156,13 @@ impl Outside<'_> {
         match (&said.file, &said.env) {
             (Some(file), None) => self.lacks(&file.value),
             (None, Some(name)) => {
-                self.environment.elsewhere
+                let lacking = self.environment.elsewhere
                     && !name.value.is_empty()
-                    && (self.environment.variable)(&name.value).is_none()
+                    && (self.environment.variable)(&name.value).is_none();
+                if lacking {
+                    self.asked.unchecked(format!("variable {}", name.value), NOT_HERE);
+                }
+                lacking
             }
             _ => false,
         }

@@ -242,12 +242,20 @@ impl Build<'_> {
             let Rate { count, per } = said.value;
             Limits { count, per, burst: usual_burst(said.value), quota: self.quota }
         });
+        let (events, size, delay) = (quota.events.as_ref(), quota.size.as_ref(), quota.delay.as_ref());
+        let said = events.map(|said| &said.span).or(size.map(|said| &said.span)).or(delay.map(|said| &said.span));
         let quota = self.quota(building, quota);
         let Some(limits) = own.or(self.default) else {
             if let Some(said) = burst {
                 building
                     .problem(&said.span, "`burst` without `rate`")
                     .help("say how fast a bucket fills again, such as rate = \"100/s\"");
+            }
+            if let Some(span) = said {
+                building
+                    .problem(span, "`quota` without `rate`")
+                    .note("what may wait is what is over a rate")
+                    .help("give the tenant a rate, such as rate = \"100/s\", or all of them in [tenants]");
             }
             return None;
         };

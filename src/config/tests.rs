@@ -5,5 +5,5 @@ mod cost;
 mod elsewhere;
 mod files;
 mod keys;
-pub(in crate::config) mod stage;
+pub(crate) mod stage;
 mod together;

@@ -20,7 +20,6 @@ use super::line::{Appetite, Exchange, Line, Silence};
 use super::plan::Destination;
 use super::proxy::Barred;
 use super::request::{Parcel, Unsendable, write};
-use super::tls::is_alert;
 
 /// How much of an answer's body is read, so that its connection can be used again.
 const READ_MAX: usize = 64 << 10;
@@ -147,17 +146,14 @@ async fn carry(
         let found = match limits.within(exchange.send()).await? {
             Ok(found) => found,
             Err(_) if exchange.is_stale() => continue,
-            // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
-            Err(Silence::Broken(error)) if exchange.is_mute() && is_alert(&error) => {
-                return Err(Heard::fault(Fault::Tls, Some(error.to_string())));
-            }
-            Err(silence) => return Err(Heard::fault(Fault::Broken, Some(silence.to_string()))),
+            Err(silence) => return Err(silent(to, silence, exchange.is_mute())),
         };
         let after = found.retry_after.as_ref().and_then(|value| retry_after(value, clock.now()));
         let outcome = Outcome::of_answer(found.status, &to.success, after);
         let delivered = matches!(outcome, Outcome::Delivered { .. });
-        // Of all answers this one is never the destination's own (RFC 9110, 15.5.8).
-        if !delivered && found.status == 407 && !to.door.is_direct() {
+        // Of all answers of whoever is asked for the whole URL this one is never the destination's own (RFC 9110, 15.5.8),
+        // whatever the operator takes for success. In a tunnel it is not the proxy who speaks.
+        if found.status == 407 && to.door.asks_whole() {
             return Err(Heard::fault(Fault::Proxy, Some(Barred::Status(407).to_string())));
         }
         // From here on nothing changes the outcome, only what of the answer is kept and whether the connection is. Who
@@ -175,6 +171,18 @@ async fn carry(
         let (answer, awaited) = if awaited { share(found, answer, &appetite, delivered) } else { (answer, None) };
         return Ok(Ended::Heard(Heard { outcome, status, answer: answer.into(), detail: None, awaited }));
     }
+}
+
+/// Why there is no answer.
+fn silent(to: &Destination, silence: Silence, mute: bool) -> Ended {
+    // It went over TLS, and no byte of an answer came: it is about who calls, not about the event.
+    if mute
+        && let Silence::Broken(error) = &silence
+        && let Some(why) = to.door.tls.as_ref().and_then(|proof| proof.alert(error))
+    {
+        return Heard::fault(Fault::Tls, Some(why));
+    }
+    Heard::fault(Fault::Broken, Some(silence.to_string()))
 }
 
 #[cfg(test)]

@@ -150,6 +150,11 @@ impl Door {
         matches!(self.way, Way::Direct)
     }
 
+    /// Whether what answers may be the proxy itself.
+    pub(super) const fn asks_whole(&self) -> bool {
+        matches!(self.way, Way::Whole(_))
+    }
+
     /// What stands before the path in a request: nothing, or the origin where a proxy is asked for the whole URL.
     pub(super) fn origin(&self) -> &[u8] {
         match &self.way {

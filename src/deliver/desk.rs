@@ -196,7 +196,7 @@ impl Desk {
                     return None;
                 }
             };
-            match step(&to.policy.schedule, delivery.attempt, delivery.slotless, delivery.accepted, now) {
+            match step(&to.policy.schedule, delivery.attempt, delivery.slotless, delivery.since(), now) {
                 Step::Attempt(number) => return Some(self.begin(state, &to, delivery, (number, pass), now)),
                 // A probe is for the destination's sake, and some event has to be it.
                 Step::Hold(_, number) if pass == Pass::Probe => {
@@ -304,7 +304,7 @@ impl Desk {
         if !matches!(outcome, Outcome::Destination { .. }) {
             state.patience.forget(work.delivery.seq);
         }
-        let age = now.since(work.delivery.accepted);
+        let age = now.since(work.delivery.since());
         match work.to.policy.next(work.number, age, &outcome, random.rotate_left(32)) {
             Next::Done => Settlement::Delivered,
             Next::At(pause) => Settlement::Again { at: now.plus(pause), attempt: work.number, status, answer },
@@ -327,7 +327,7 @@ impl Desk {
         self.metrics.outcomes.count(Ending::of(outcome) as usize);
         self.metrics.attempt.observe(work.began.elapsed().as_secs_f64());
         if work.number == 1 && matches!(outcome, Outcome::Delivered { .. }) {
-            self.metrics.first_delivery.observe(now.since(work.delivery.accepted).as_secs_f64());
+            self.metrics.first_delivery.observe(now.since(work.delivery.since()).as_secs_f64());
         }
         debug!(
             destination = &*self.name,

@@ -144,6 +144,58 @@ fn climbs(path: &str) -> bool {
     if memchr::memchr2(b'.', b'%', path.as_bytes()).is_none() {
         return false;
     }
-    let read = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
-    read.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+    // Of the segment so far: how many dots it is, if nothing else; whether its name is over and parameters follow.
+    let (mut dots, mut named) = (Some(0_u8), false);
+    let mut left = path.as_bytes();
+    while let [byte, rest @ ..] = left {
+        let (byte, rest) = match left {
+            [b'%', b'2', b'e' | b'E', rest @ ..] => (b'.', rest),
+            [b'%', b'2', b'f' | b'F', rest @ ..] | [b'%', b'5', b'c' | b'C', rest @ ..] | [b'\\', rest @ ..] => {
+                (b'/', rest)
+            }
+            _ => (*byte, rest),
+        };
+        match byte {
+            b'/' if matches!(dots, Some(1 | 2)) => return true,
+            b'/' => (dots, named) = (Some(0), false),
+            b';' => named = true,
+            _ if named => {}
+            b'.' => dots = dots.map(|dots| dots.saturating_add(1)),
+            _ => dots = None,
+        }
+        left = rest;
+    }
+    matches!(dots, Some(1 | 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_some_server_would_read_as_a_step_up_is_one() {
+        // The same question, asked of a copy with all escapes resolved.
+        let resolved = |path: &str| {
+            let path = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+            let path = path.replace('\\', "/");
+            path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+        };
+        let pieces = [".", "%2e", "%2E", "/", "%2f", "%2F", "\\", "%5c", "%5C", ";", "a", "%", "2", "e", "%25"];
+        let (mut climbing, mut places) = (0, [0; 5]);
+        // Every path of up to five pieces; the first piece of all stands for none.
+        while places[4] <= pieces.len() {
+            let path: String =
+                places.iter().filter_map(|place| place.checked_sub(1)).map(|place| pieces[place]).collect();
+            assert_eq!(climbs(&path), resolved(&path), "{path}");
+            climbing += u32::from(climbs(&path));
+            places[0] += 1;
+            for place in 0..4 {
+                if places[place] > pieces.len() {
+                    places[place] = 0;
+                    places[place + 1] += 1;
+                }
+            }
+        }
+        assert!(climbing > 10_000, "{climbing}");
+    }
 }

@@ -28,7 +28,7 @@ use super::reach::{Denied, Reach};
 use super::sign;
 use super::throttle::Throttle;
 use super::tls::{Proof, Roots, Shown, Trust, TrustError, is_name};
-use super::weave::{Field, Weave, WeaveError};
+use super::weave::{Field, Values, Weave, WeaveError};
 
 /// The most keys that sign at the same time: two for a rotation, and room for one that was cut short.
 pub const SIGN_MAX: usize = 4;
@@ -266,12 +266,12 @@ impl Destination {
         &self.name
     }
 
-    /// The path and query of an attempt for an event with this path below its source and this query; `None` where they do
-    /// not go with the destination's own.
+    /// The path and query of an attempt for an event with this path below its source, this query and these fields; `None`
+    /// where they do not go with the destination's own.
     #[must_use]
-    pub fn target(&self, rest: &str, query: &str) -> Option<String> {
+    pub fn target(&self, rest: &str, query: &str, values: &Values<'_>) -> Option<String> {
         let mut target = Vec::new();
-        self.path.join(rest, query, None, &mut target)?;
+        self.path.join(rest, query, Some(values), &mut target)?;
         String::from_utf8(target).ok()
     }
 

@@ -141,6 +141,10 @@ const METADATA_4: [Ipv4Addr; 3] =
 const METADATA_6: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
 
+/// `64:ff9b:1::/48` (RFC 8215): translated by a gateway of the own network, which alone knows where in it the IPv4 address
+/// stands.
+const TRANSLATED_HERE: [u16; 3] = [0x64, 0xff9b, 1];
+
 fn kind(address: IpAddr) -> Kind {
     match address {
         IpAddr::V4(v4) => kind_4(v4),
@@ -179,7 +183,7 @@ fn kind_6(v6: Ipv6Addr) -> Kind {
         Kind::Multicast
     } else if v6.is_unicast_link_local() {
         Kind::LinkLocal
-    } else if v6.is_unique_local() || first & 0xffc0 == 0xfec0 {
+    } else if v6.is_unique_local() || first & 0xffc0 == 0xfec0 || v6.segments()[..3] == TRANSLATED_HERE {
         Kind::Private
     } else {
         Kind::Public

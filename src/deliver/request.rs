@@ -125,7 +125,7 @@ fn values<'a>(parcel: &Parcel<'a>, path: &'a str) -> Values<'a> {
     let Names { source, tenant, kind } = parcel.names;
     // Whether a slash leads depends on how the path of the source is written.
     let path = path.strip_prefix('/').unwrap_or(path);
-    Values { source, tenant, kind, id: parcel.facts.event_id, attempt: parcel.facts.attempt, path }
+    Values { source, tenant, kind, id: Some(parcel.facts.event_id), attempt: parcel.facts.attempt, path }
 }
 
 /// Writes the headers of our own. `named`: the event brought a `webhook-id`; `traced`: it brought a trace.

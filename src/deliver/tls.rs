@@ -6,6 +6,8 @@
 //!
 //! Must not know: names of destinations, requests.
 
+mod alert;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -140,6 +142,8 @@ fn authority(pem: &[u8]) -> Result<Arc<RootCertStore>, TrustError> {
 pub(super) struct Proof {
     connector: TlsConnector,
     name: ServerName<'static>,
+    /// It is shown a certificate.
+    shows: bool,
 }
 
 impl fmt::Debug for Proof {
@@ -152,27 +156,26 @@ impl Proof {
     /// For the destination of this name or address.
     pub(super) fn new(trust: &Trust, shown: Option<&Shown>, roots: &mut Roots, name: &str) -> Result<Self, TrustError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| TrustError::Name)?;
-        Ok(Self { connector: TlsConnector::from(client(trust, shown, roots)?), name })
+        Ok(Self { connector: TlsConnector::from(client(trust, shown, roots)?), name, shows: shown.is_some() })
     }
 
     /// Speaks TLS, or fails: there is no other side that can be believed.
     pub(super) async fn demand(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let mut stream = self.connector.connect(self.name.clone(), tcp).await?;
+        let connected = self.connector.connect(self.name.clone(), tcp).await;
+        let mut stream = connected.map_err(|error| self.alert(&error).map_or(error, io::Error::other))?;
         stream.get_mut().1.set_buffer_limit(Some(BUFFER));
         Ok(stream)
+    }
+
+    /// What it means that the other side ended it in the words of TLS, if it did.
+    pub(super) fn alert(&self, error: &io::Error) -> Option<String> {
+        alert::of(error, self.shows)
     }
 }
 
 /// Whether this is a name, or an address, that a certificate can be issued to.
 pub(super) fn is_name(text: &str) -> bool {
     ServerName::try_from(text).is_ok()
-}
-
-/// Whether the other side ended it in the words of TLS: as of 1.3, it may do so about a certificate when the handshake is
-/// over on this side.
-pub(super) fn is_alert(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    matches!(inner, Some(Error::AlertReceived(_)))
 }
 
 /// The client's side of TLS for one destination: 1.2 or 1.3, HTTP/1.1 and nothing else.

@@ -43,13 +43,19 @@ impl Field {
 
 /// What the fields say of one attempt.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Values<'a> {
-    pub(super) source: &'a str,
-    pub(super) tenant: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) id: [u8; 16],
-    pub(super) attempt: u32,
-    pub(super) path: &'a str,
+pub struct Values<'a> {
+    /// [`Field::Source`].
+    pub source: &'a str,
+    /// [`Field::Tenant`].
+    pub tenant: &'a str,
+    /// [`Field::Kind`].
+    pub kind: &'a str,
+    /// [`Field::Id`]; where it is not known yet, the field stands as it was written.
+    pub id: Option<[u8; 16]>,
+    /// [`Field::Attempt`].
+    pub attempt: u32,
+    /// [`Field::Path`].
+    pub path: &'a str,
 }
 
 /// Why a text is no template.
@@ -166,7 +172,10 @@ impl Weave {
                     continue;
                 }
                 Piece::Field(Field::Id) => {
-                    out.extend_from_slice(hexadecimal(values.id).as_flattened());
+                    match values.id {
+                        Some(id) => out.extend_from_slice(hexadecimal(id).as_flattened()),
+                        None => out.extend_from_slice(b"{id}"),
+                    }
                     continue;
                 }
                 Piece::Field(Field::Attempt) => {

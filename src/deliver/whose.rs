@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 
@@ -15,6 +15,11 @@ use crate::journal::{Delivery, Lane, Tenants};
 
 use super::plan::Destination;
 use super::weave::Field;
+
+/// What is said where there is no one tenant with a section; made once.
+static NONE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("none"));
+static UNKNOWN: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("unknown"));
+static MIXED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("mixed"));
 
 /// The tenants that have a section, by their numbers. Cloning shares it.
 #[derive(Clone, Default)]
@@ -34,9 +39,9 @@ impl TenantNames {
 
     fn of(&self, tenants: &Tenants) -> Arc<str> {
         match tenants {
-            Tenants::None => Arc::from("none"),
-            Tenants::One(number) => self.0.load().get(number).map_or_else(|| Arc::from("unknown"), Arc::clone),
-            Tenants::Mixed(_) => Arc::from("mixed"),
+            Tenants::None => Arc::clone(&NONE),
+            Tenants::One(number) => Arc::clone(self.0.load().get(number).unwrap_or(&UNKNOWN)),
+            Tenants::Mixed(_) => Arc::clone(&MIXED),
         }
     }
 }
@@ -55,7 +60,7 @@ impl Whose {
             return None;
         }
         let source = if to.asks(Field::Source) { lane.source(delivery.source) } else { None };
-        let tenant = if to.asks(Field::Tenant) { tenants.of(&delivery.tenants) } else { Arc::from("") };
+        let tenant = if to.asks(Field::Tenant) { tenants.of(&delivery.tenants) } else { Arc::clone(&NONE) };
         Some(Self { source: source.unwrap_or_default(), tenant })
     }
 }

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::admission;
 use crate::snapshot::{HopHeader, Hops};
 
 mod forwarded;
@@ -32,6 +33,12 @@ impl Client {
     /// The address, where it is the caller's own.
     pub(super) const fn known(self) -> Option<IpAddr> {
         if self.hidden { None } else { Some(self.address) }
+    }
+}
+
+impl From<Client> for admission::Client {
+    fn from(client: Client) -> Self {
+        Self { counted: client.address, known: client.known() }
     }
 }
 

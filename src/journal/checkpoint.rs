@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use roaring::RoaringTreemap;
 
 use super::frame::{array_at, u32_at, u64_at};
-use super::lane::Slot;
+use super::lane::{Slot, is_lost};
 use super::record::StoreId;
 use super::segment::{End, Names, STATE, parse_name};
 use super::storage::{Storage, read_full, write_all};
@@ -286,7 +286,10 @@ pub(crate) fn latest(storage: &dyn Storage, store: StoreId) -> io::Result<(Optio
         let file = storage.open(&name(number))?;
         let length = usize::try_from(file.length()?).unwrap_or(0);
         let mut bytes = vec![0; length];
-        let read = read_full(&*file, &mut bytes, 0)?;
+        let read = match read_full(&*file, &mut bytes, 0) {
+            Err(error) if is_lost(&error) => 0,
+            read => read?,
+        };
         match decode(&bytes[..read]).filter(|checkpoint| checkpoint.store == store) {
             Some(checkpoint) => return Ok((Some(checkpoint), highest, unusable)),
             None => unusable += 1,

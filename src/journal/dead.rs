@@ -7,20 +7,23 @@
 //!
 //! Must not know: the log.
 
+mod room;
+
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Damage;
 use super::event::{Death, EVENT_FIXED, Extra, Owing, Stored, Sums};
-use super::frame::{Content, Envelope, Kind, Seal, field, u64_at};
-use super::lane::Dying;
+use super::frame::{Content, Envelope, Kind, Seal, field};
+use super::lane::{Dying, Failing, Sparing, is_lost};
 use super::record::Chunks;
 use super::scan::{Scanner, Seen, envelope};
-use super::segment::{DEAD, DEAD_BIT, End, Header, Identity, Names, dead_name, parse_name};
+use super::segment::{DEAD, DEAD_BIT, Header, Identity, Names, dead_name, parse_name};
 use super::shared::Shared;
 use super::storage::{File, Storage, read_full, write_all};
 use crate::clock::Timestamp;
@@ -37,10 +40,13 @@ pub(crate) struct Graves {
     names: Names,
     epoch: u32,
     size: u64,
-    segments_max: usize,
+    space: u64,
     keep: Duration,
     segments: VecDeque<Grave>,
     next: u64,
+    failing: Failing,
+    /// Room could not be made; not again before that time.
+    pause: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +56,10 @@ pub(crate) struct Grave {
     seal: Seal,
     start: u64,
     end: u64,
+    /// What its file takes: segments may have been larger, or smaller, when it was dug.
+    size: u64,
+    /// How many letters it holds.
+    letters: u64,
     last_death: Timestamp,
     /// Nothing may be added: it ended badly, or was found at the opening.
     closed: bool,
@@ -59,7 +69,8 @@ pub(crate) struct Grave {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
     pub(crate) seq: u64,
-    pub(crate) origin_seq: u64,
+    /// [`Stored::lineage`] of its event.
+    pub(crate) lineage: u64,
     pub(crate) destination: u32,
     /// Head and body are there, or were erased on purpose.
     pub(crate) whole: bool,
@@ -82,6 +93,8 @@ pub struct DeadLetter {
     pub kind: Arc<str>,
     /// When it was accepted.
     pub accepted: Timestamp,
+    /// When it was replayed, if it is a replay that died.
+    pub replayed: Option<Timestamp>,
     /// When it died.
     pub died: Timestamp,
     /// Why: a number of those above, or of [`super::dead_reason`].
@@ -98,8 +111,8 @@ pub struct DeadLetter {
 
 impl Graves {
     pub(crate) fn new(identity: Identity, names: Names, epoch: u32, size: u64, space: u64, keep: Duration) -> Self {
-        let segments_max = usize::try_from(space / size).unwrap_or(usize::MAX).max(1);
-        Self { identity, names, epoch, size, segments_max, keep, segments: VecDeque::new(), next: 1 }
+        let (space, failing) = (space.max(size), Failing::default());
+        Self { identity, names, epoch, size, space, keep, segments: VecDeque::new(), next: 1, failing, pause: None }
     }
 
     /// Graves that are dug from now on open with this table of names.
@@ -108,34 +121,46 @@ impl Graves {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.len() as u64 * self.size
+        self.segments.iter().map(|grave| grave.size).sum()
     }
 
     /// Finds what is there; `each` hears of every letter, of the same one twice if a crash came between its copies.
-    pub(crate) fn open(&mut self, storage: &dyn Storage, mut each: impl FnMut(&Heard)) -> io::Result<()> {
+    /// What cannot be read is damage, and no more: the letters go on without it.
+    pub(crate) fn open(
+        &mut self,
+        storage: &dyn Storage,
+        damage: &mut Vec<Damage>,
+        mut each: impl FnMut(&Heard),
+    ) -> io::Result<()> {
         let mut numbers: Vec<u64> = storage.list(DEAD)?.iter().filter_map(|name| parse_name(name, ".seg")).collect();
         numbers.sort_unstable();
+        let mut worn = false;
         for number in numbers {
             let number = number | DEAD_BIT;
             let file = storage.open(&dead_name(number))?;
             let mut head = vec![0; 64 << 10];
-            let read = read_full(&*file, &mut head, 0)?;
+            let sparing = Sparing::new(&*file);
+            let read = readable(read_full(&sparing, &mut head, 0))?.unwrap_or(0);
             let start = Header::decode(&head[..read]).map_or(0, |(_, start)| start);
             let seal = Seal::new(self.identity.store, self.identity.key, number);
-            let mut grave = Grave { number, file, seal, start, end: start, last_death: Timestamp::ZERO, closed: true };
-            let length = grave.file.length()?;
-            grave.end = length;
-            let (mut end, mut last_death) = (start, Timestamp::ZERO);
-            grave.letters(|envelope, record, at| {
+            let (end, size, last_death) = (file.length()?, file.length()?, Timestamp::ZERO);
+            let file = Arc::clone(&file);
+            let mut grave = Grave { number, file, seal, start, end, size, letters: 0, last_death, closed: true };
+            let (mut end, mut last_death, mut letters) = (start, Timestamp::ZERO, 0);
+            let read = grave.letters_in(&sparing, |envelope, record, at| {
                 end = at + envelope.length() as u64;
+                letters += 1;
                 if let Some(death) = death_of(envelope) {
                     last_death = last_death.max(death.at);
-                    let origin_seq = envelope.rest().get(32..40).map_or(0, |bytes| u64_at(bytes, 0));
+                    let lineage = Stored::decode(envelope, None).map_or(0, |stored| stored.lineage());
                     let whole = envelope.content(record, &grave.seal, at) != Content::Damaged;
-                    each(&Heard { seq: envelope.seq(), origin_seq, destination: death.destination, whole });
+                    each(&Heard { seq: envelope.seq(), lineage, destination: death.destination, whole });
                 }
-            })?;
-            grave.end = end;
+            });
+            let all = if readable(read)?.is_some() { sparing.lost() } else { vec![0..size] };
+            worn = !all.is_empty();
+            damage.extend(all.into_iter().map(|lost| lost_in(number, lost)));
+            (grave.end, grave.letters) = if worn { (size, letters) } else { (end, letters) };
             grave.last_death = last_death;
             // What lies there may only be in the cache: as in the log, it is synced before it is believed.
             grave.file.sync_data()?;
@@ -143,7 +168,7 @@ impl Graves {
             self.segments.push_back(grave);
         }
         if let Some(last) = self.segments.back_mut() {
-            last.closed = last.start == 0;
+            last.closed = last.start == 0 || worn;
             // So is its name.
             storage.sync_directory(DEAD)?;
         }
@@ -161,10 +186,12 @@ impl Graves {
         let mut out = Vec::new();
         let mut count = 0;
         if self.segments.back().is_none_or(|grave| grave.closed) {
-            self.dig(storage, shared, now)?;
+            self.dig(storage, now)?;
+            shared.graves_changed(self.readable());
+            self.make_room(storage, shared, now);
         }
         for dying in dying {
-            let room = self.size - self.segments.back().map_or(self.size, |grave| grave.end);
+            let room = self.room();
             let before = out.len();
             if !self.letter(&mut out, dying, dying.bare) {
                 self.letter(&mut out, dying, true);
@@ -182,7 +209,7 @@ impl Graves {
             return Ok(0);
         }
         let last = dying[..count].iter().map(|dying| dying.death.at).max().unwrap_or(now);
-        self.write(&mut out, last)?;
+        self.write(&mut out, last, count as u64)?;
         self.refresh(shared);
         Ok(count)
     }
@@ -217,7 +244,7 @@ impl Graves {
     }
 
     /// Closes the envelopes in `out` for their places in the last grave, writes and syncs.
-    fn write(&mut self, out: &mut [u8], last_death: Timestamp) -> io::Result<()> {
+    fn write(&mut self, out: &mut [u8], last_death: Timestamp, letters: u64) -> io::Result<()> {
         let epoch = self.epoch;
         let Some(grave) = self.segments.back_mut() else { return Err(io::ErrorKind::NotFound.into()) };
         let mark = u32::try_from(grave.end).unwrap_or(u32::MAX);
@@ -235,116 +262,9 @@ impl Graves {
             return Err(error);
         }
         grave.end += out.len() as u64;
+        grave.letters += letters;
         grave.last_death = grave.last_death.max(last_death);
         Ok(())
-    }
-
-    /// Begins a new grave, and makes room for it by what the oldest one keeps too much.
-    fn dig(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
-        let number = self.next | DEAD_BIT;
-        let header = Header {
-            identity: self.identity,
-            number,
-            epoch: self.epoch,
-            opening: [0; 16],
-            first_seq: 0,
-            made: now,
-            before: End::default(),
-            oldest: 0,
-            segment_size: self.size,
-            names: self.names.clone(),
-            cuts: Vec::new(),
-        };
-        let bytes = header.encode();
-        let file = storage.create(&dead_name(number))?;
-        let zeros = vec![0; PIECE];
-        let mut at = 0;
-        let filled = (|| {
-            while at < self.size {
-                let piece = usize::try_from(self.size - at).unwrap_or(PIECE).min(PIECE);
-                at += write_all(&*file, &zeros[..piece], at)?;
-            }
-            write_all(&*file, &bytes, 0)?;
-            file.sync_data()?;
-            storage.sync_directory(DEAD)
-        })();
-        if let Err(error) = filled {
-            drop(storage.remove(&dead_name(number)));
-            return Err(error);
-        }
-        let seal = Seal::new(self.identity.store, self.identity.key, number);
-        let start = bytes.len() as u64;
-        self.next += 1;
-        self.segments.push_back(Grave { number, file, seal, start, end: start, last_death: now, closed: false });
-        while self.segments.len() > self.segments_max.max(1) && self.segments.len() > 1 {
-            self.strip_oldest(storage, shared, now)?;
-        }
-        shared.graves_changed(self.readable());
-        Ok(())
-    }
-
-    /// What the oldest grave holds goes on without head and body, as far as half a segment holds it; its file goes.
-    fn strip_oldest(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> io::Result<()> {
-        let Some(oldest) = self.segments.front().cloned() else { return Ok(()) };
-        let (mut dropped, mut stripped, mut weight) = (Vec::new(), 0, 0);
-        let (mut out, mut last) = (Vec::new(), Timestamp::ZERO);
-        let mut written = Ok(());
-        oldest.letters(|envelope, _, _| {
-            let (Some(death), Some(stored)) = (death_of(envelope), Stored::decode(envelope, None)) else { return };
-            let already = envelope.field(field::STRIPPED, EVENT_FIXED).is_some();
-            weight += envelope.head().start as u64;
-            if now.since(death.at) > self.keep || (already && weight > self.size / 2) || weight > self.size * 3 / 4 {
-                dropped.push((envelope.seq(), death.destination));
-                return;
-            }
-            stripped += u64::from(!already);
-            last = last.max(death.at);
-            self.letter(&mut out, &Dying { stored, death, answer: Bytes::new(), bare: true }, true);
-            if out.len() >= BURIED && written.is_ok() {
-                written = self.write(&mut out, last);
-                out.clear();
-            }
-        })?;
-        // Should it end in between, or fail, some letters are there twice for a while.
-        written?;
-        if !out.is_empty() {
-            self.write(&mut out, last)?;
-        }
-        self.remove_oldest(storage, shared, &dropped)?;
-        shared.figures.dead_stripped.fetch_add(stripped, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn remove_oldest(&mut self, storage: &dyn Storage, shared: &Shared, dropped: &[(u64, u32)]) -> io::Result<()> {
-        let Some(oldest) = self.segments.front() else { return Ok(()) };
-        storage.remove(&dead_name(oldest.number))?;
-        storage.sync_directory(DEAD)?;
-        self.segments.pop_front();
-        for (seq, destination) in dropped {
-            if let Some(cell) = shared.known().lane(*destination) {
-                cell.state().dead.remove(*seq);
-            }
-        }
-        shared.figures.dead_dropped.fetch_add(dropped.len() as u64, Ordering::Relaxed);
-        shared.graves_changed(self.readable());
-        Ok(())
-    }
-
-    /// Drops the oldest grave if all in it are older than letters are kept.
-    pub(crate) fn age(&mut self, storage: &dyn Storage, shared: &Shared, now: Timestamp) -> bool {
-        let Some(oldest) = self.segments.front() else { return false };
-        if now.since(oldest.last_death) <= self.keep
-            || oldest.last_death == Timestamp::ZERO && oldest.end > oldest.start
-        {
-            return false;
-        }
-        let mut dropped = Vec::new();
-        let read = oldest.letters(|envelope, _, _| {
-            if let Some(death) = death_of(envelope) {
-                dropped.push((envelope.seq(), death.destination));
-            }
-        });
-        read.and_then(|()| self.remove_oldest(storage, shared, &dropped)).is_ok()
     }
 
     /// What readers may look at.
@@ -359,8 +279,17 @@ impl Graves {
 
 impl Grave {
     /// Calls `each` with the envelope, the whole record and the place of every letter.
-    pub(crate) fn letters(&self, mut each: impl FnMut(&Envelope<'_>, &Bytes, u64)) -> io::Result<()> {
-        let mut scanner = Scanner::new(&*self.file, &self.seal, self.start, self.end, PIECE);
+    pub(crate) fn letters(&self, each: impl FnMut(&Envelope<'_>, &Bytes, u64)) -> io::Result<()> {
+        self.letters_in(&*self.file, each)
+    }
+
+    /// The same, with its file seen in another way.
+    pub(crate) fn letters_in(
+        &self,
+        file: &dyn File,
+        mut each: impl FnMut(&Envelope<'_>, &Bytes, u64),
+    ) -> io::Result<()> {
+        let mut scanner = Scanner::new(file, &self.seal, self.start, self.end, PIECE);
         while let Some(seen) = scanner.next()? {
             if let Seen::Record { at, bytes } = seen {
                 let envelope = envelope(&self.seal, at, &bytes);
@@ -379,6 +308,18 @@ impl Grave {
     pub(crate) const fn seal(&self) -> &Seal {
         &self.seal
     }
+}
+
+/// `None` if it is the medium that has lost all of a file.
+fn readable<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_lost(&error) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn lost_in(segment: u64, lost: Range<u64>) -> Damage {
+    Damage { segment, offset: lost.start, length: lost.end - lost.start, sequences: 0..0, event_id: None }
 }
 
 pub(crate) fn death_of(envelope: &Envelope<'_>) -> Option<Death> {
@@ -401,6 +342,7 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
         source: stored.source,
         kind: stored.kind,
         accepted: stored.accepted,
+        replayed: stored.replayed.map(|replayed| replayed.at),
         died: death.at,
         reason: death.reason,
         attempts: death.attempts,
@@ -410,6 +352,31 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
     })
 }
 
+/// Calls `each` with every letter that is listed, its body without the answer, and its destination. Letters that lost
+/// theirs for want of space count as damaged.
+pub(crate) fn each(shared: &Shared, mut each: impl FnMut(Content, Stored, u32)) -> io::Result<()> {
+    let listed: Vec<_> = shared.known().lanes.iter().map(|cell| cell.state().dead.clone()).collect();
+    for grave in shared.graves() {
+        grave.letters(|envelope, record, at| {
+            let Some(death) = death_of(envelope) else { return };
+            if !listed.get(death.destination as usize).is_some_and(|dead| dead.contains(envelope.seq())) {
+                return;
+            }
+            let content = match envelope.field(field::STRIPPED, EVENT_FIXED) {
+                Some(_) => Content::Damaged,
+                None => envelope.content(record, &grave.seal, at),
+            };
+            let Some(mut stored) = Stored::decode(envelope, (content == Content::Whole).then_some(record)) else {
+                return;
+            };
+            let both = stored.body.joined();
+            stored.body = both.slice(..both.len().saturating_sub(death.answer as usize)).into();
+            each(content, stored, death.destination);
+        })?;
+    }
+    Ok(())
+}
+
 /// A page of letters of one destination.
 pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -> io::Result<Vec<DeadLetter>> {
     let Some(dead) = shared.known().lane(destination).map(|cell| cell.state().dead.clone()) else {
@@ -417,7 +384,8 @@ pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -
     };
     let mut page = std::collections::BTreeMap::new();
     for grave in shared.graves() {
-        grave.letters(|envelope, record, at| {
+        // What cannot be read is not listed, and hides no other letter.
+        let listed = grave.letters_in(&Sparing::new(&*grave.file), |envelope, record, at| {
             let of = death_of(envelope).is_some_and(|death| death.destination == destination);
             if of
                 && envelope.seq() > after
@@ -429,7 +397,8 @@ pub(crate) fn list(shared: &Shared, destination: u32, after: u64, most: usize) -
                     page.pop_last();
                 }
             }
-        })?;
+        });
+        readable(listed)?;
     }
     Ok(page.into_values().collect())
 }

@@ -32,11 +32,34 @@ pub(crate) struct Stored {
     pub(crate) dedup_key: Option<u128>,
     pub(crate) body_digest: [u8; 32],
     pub(crate) accepted: Timestamp,
+    pub(crate) replayed: Option<Replayed>,
     pub(crate) tenants: Tenants,
     pub(crate) kind: Arc<str>,
     pub(crate) targets: Arc<[Target]>,
     pub(crate) head: Bytes,
     pub(crate) body: Chunks,
+}
+
+/// What marks an event that was put in once more, however often that is carried forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// The sequence it was replayed under first.
+    pub(crate) first: u64,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+impl Replayed {
+    fn bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.first.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.at.as_micros().to_le_bytes());
+        bytes
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= 16).then(|| Self { first: u64_at(bytes, 0), at: Timestamp::from_micros(u64_at(bytes, 8)) })
+    }
 }
 
 /// A target as it stands in an envelope.
@@ -146,6 +169,7 @@ impl Stored {
             dedup_key: record.dedup_key,
             body_digest: record.body_digest,
             accepted: record.accepted,
+            replayed: None,
             tenants: record.tenants,
             kind: record.kind,
             targets: record.targets,
@@ -194,6 +218,9 @@ impl Stored {
         if let Some(key) = self.dedup_key {
             builder.field(field::DEDUP_KEY, &key.to_le_bytes());
         }
+        if let Some(replayed) = self.replayed {
+            builder.field(field::REPLAYED, &replayed.bytes());
+        }
         if let Some(from) = extra.carried_from {
             builder.field(field::CARRIED_FROM, &from.to_le_bytes());
         }
@@ -237,6 +264,7 @@ impl Stored {
             dedup_key: dedup_key.map(|bytes| u128::from_le_bytes(array_at(bytes, 0))),
             body_digest: array_at(fixed, 56),
             accepted: Timestamp::from_micros(u64_at(fixed, 40)),
+            replayed: replayed(envelope),
             tenants,
             kind: Arc::from(String::from_utf8_lossy(kind)),
             targets: targets.collect(),
@@ -258,6 +286,16 @@ impl Stored {
         self
     }
 
+    /// From when on its age counts here: when it was replayed, or else accepted.
+    pub(crate) fn since(&self) -> Timestamp {
+        self.replayed.map_or(self.accepted, |replayed| replayed.at)
+    }
+
+    /// The sequence that it and what it was carried forward as have in common, and no replay of it.
+    pub(crate) fn lineage(&self) -> u64 {
+        self.replayed.map_or(self.origin_seq, |replayed| replayed.first)
+    }
+
     pub(crate) fn not_before(&self, destination: u32) -> Timestamp {
         let target = self.targets.iter().find(|target| target.destination == destination);
         target.map_or(Timestamp::ZERO, |target| target.not_before)
@@ -273,6 +311,7 @@ impl Stored {
             attempt,
             slotless,
             accepted: self.accepted,
+            replayed: self.replayed,
             source: self.source,
             tenants: self.tenants,
             kind: self.kind,
@@ -298,6 +337,7 @@ impl Stored {
             dedup_key: delivery.dedup_key,
             body_digest: delivery.body_digest,
             accepted: delivery.accepted,
+            replayed: delivery.replayed,
             tenants: delivery.tenants,
             kind: delivery.kind,
             targets: Arc::new([Target { destination, not_before: Timestamp::ZERO }]),
@@ -309,6 +349,17 @@ impl Stored {
 
 /// The most bytes of one list in an envelope.
 const MOST: usize = 60_000;
+
+/// Whether this event was put in once more.
+fn replayed(envelope: &Envelope<'_>) -> Option<Replayed> {
+    envelope.field(field::REPLAYED, EVENT_FIXED).and_then(Replayed::of)
+}
+
+/// [`Stored::since`] of the event in this envelope.
+pub(crate) fn since(envelope: &Envelope<'_>) -> Timestamp {
+    let accepted = || envelope.rest().get(40..48).map_or(0, |bytes| u64_at(bytes, 0));
+    replayed(envelope).map_or_else(|| Timestamp::from_micros(accepted()), |replayed| replayed.at)
+}
 
 /// The targets in an event's envelope.
 pub(crate) fn owing<'a>(envelope: &Envelope<'a>) -> impl Iterator<Item = Owing> + use<'a> {

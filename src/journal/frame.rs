@@ -52,7 +52,7 @@ pub(crate) mod field {
     /// The sequence this event had before it was carried forward; settled there by this record. In a death: the sequence
     /// in the letter, where that is another.
     pub(crate) const CARRIED_FROM: u8 = 5;
-    /// u32 destination, then entries of 12 bytes: first sequence u64, count u32.
+    /// u32 destination, then entries of 12 bytes: first sequence u64, count u32. In [`super::Kind::Unlisted`], too.
     pub(crate) const DELIVERED: u8 = 6;
     /// A failed attempt: destination u32, attempts made u32, again at u64, status u16.
     pub(crate) const ATTEMPT: u8 = 7;
@@ -64,6 +64,9 @@ pub(crate) mod field {
     pub(crate) const DESTINATION: u8 = 10;
     /// Nothing: head and body were left out for want of space.
     pub(crate) const STRIPPED: u8 = 11;
+    /// Of an event that was put in once more: the sequence it was replayed under first u64, when u64. Its dedup key claims
+    /// nothing.
+    pub(crate) const REPLAYED: u8 = 12;
 }
 
 /// What a record says.
@@ -85,6 +88,8 @@ pub(crate) enum Kind {
     Drop,
     /// In the dead-letter space: the letter itself.
     Letter,
+    /// Dead letters that are none any more: replayed, or dropped.
+    Unlisted,
 }
 
 impl Kind {
@@ -98,6 +103,7 @@ impl Kind {
             Self::Erase => 6,
             Self::Drop => 7,
             Self::Letter => 8,
+            Self::Unlisted => 9,
         }
     }
 
@@ -111,6 +117,7 @@ impl Kind {
             6 => Self::Erase,
             7 => Self::Drop,
             8 => Self::Letter,
+            9 => Self::Unlisted,
             _ => return None,
         })
     }

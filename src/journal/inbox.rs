@@ -36,10 +36,28 @@ pub(crate) struct Item {
     pub(crate) then: Option<Then>,
     pub(crate) buffered: bool,
     pub(crate) appended: Timestamp,
-    pub(crate) accepted: Timestamp,
+    /// [`Stored::since`].
+    pub(crate) since: Timestamp,
     pub(crate) dedup: Option<DedupEntry>,
     /// The sequence it has been carried forward from.
     pub(crate) carried_from: Option<u64>,
+    /// The dead letter that goes when this is durable.
+    pub(crate) letter: Option<Letter>,
+}
+
+/// A dead letter, by its destination and the sequence in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    pub(crate) destination: u32,
+    pub(crate) seq: u64,
+}
+
+/// What is to be done besides writing a record.
+#[derive(Default)]
+pub(crate) struct Beside {
+    pub(crate) then: Option<Then>,
+    pub(crate) buffered: bool,
+    pub(crate) letter: Option<Letter>,
 }
 
 impl std::fmt::Debug for Item {
@@ -83,8 +101,10 @@ impl Plan {
     }
 }
 
-/// A record leaves this much of a segment, so that it can be carried forward and become a letter with a longer envelope.
+/// A record leaves this much of a segment, so that it can be carried forward and become a letter with a longer envelope;
+/// one that is replayed may use up a part of it.
 const RESERVE: u64 = 128;
+const REPLAYED_RESERVE: u64 = 64;
 
 /// What the writer is asked besides writing records.
 #[derive(Debug)]
@@ -93,6 +113,8 @@ pub(crate) enum Command {
     Erase([u8; 16]),
     /// Release all that is owed to a destination.
     Drop(u32),
+    /// Take a dead letter from its list.
+    Unlist(Letter),
 }
 
 /// The queue in front of the writer.
@@ -106,6 +128,10 @@ pub(crate) struct Inbox {
     pub(crate) records: u32,
     pub(crate) plan: Plan,
     pub(crate) commands: Vec<Command>,
+    /// The events that are to be erased, until that is done, and how often something was: for those who read what they are
+    /// to append.
+    pub(crate) erasing: Vec<[u8; 16]>,
+    pub(crate) erasures: u64,
     /// Names and plans that are to change, for the writer to take.
     pub(crate) configure: Option<Configure>,
     /// Such a change is under way.
@@ -167,12 +193,21 @@ impl Inbox {
         &mut self,
         stored: &mut Stored,
         sums: &Sums,
-        fate: (Option<Then>, bool),
+        beside: Beside,
         now: Timestamp,
         options: &Options,
     ) -> Result<(), Refused> {
         stored.seq = self.next_seq;
-        stored.origin_seq = self.next_seq;
+        let reserve = match &mut stored.replayed {
+            Some(replayed) => {
+                replayed.first = self.next_seq;
+                REPLAYED_RESERVE
+            }
+            None => {
+                stored.origin_seq = self.next_seq;
+                RESERVE
+            }
+        };
         let start = self.scratch.len();
         let owing = stored.targets.clone();
         let owing = owing.iter().map(Owing::from);
@@ -180,7 +215,7 @@ impl Inbox {
             return Err(Refused::TooLarge { max: largest(options, &self.plan) });
         };
         let length = u64::from(lengths.record);
-        let refused = if self.plan.start + length + RESERVE > self.plan.size {
+        let refused = if self.plan.start + length + reserve > self.plan.size {
             Some(Refused::TooLarge { max: largest(options, &self.plan) })
         } else if self.bytes + length > options.queue_bytes.max(length) || self.records >= options.queue_records {
             Some(Refused::Busy)
@@ -203,12 +238,13 @@ impl Inbox {
             body: None,
             padding: lengths.padding,
             targets: Arc::clone(&stored.targets),
-            then: fate.0,
-            buffered: fate.1,
+            then: beside.then,
+            buffered: beside.buffered,
             appended: now,
-            accepted: stored.accepted,
-            dedup: stored.dedup_key.map(|key| dedup_entry(key, stored)),
+            since: stored.since(),
+            dedup: stored.dedup_key.filter(|_| stored.replayed.is_none()).map(|key| dedup_entry(key, stored)),
             carried_from: None,
+            letter: beside.letter,
         };
         self.lay_out(&mut item, &stored.head, &stored.body);
         self.items.push(item);
@@ -243,9 +279,10 @@ impl Inbox {
             then: None,
             buffered: false,
             appended: stored.accepted,
-            accepted: stored.accepted,
+            since: stored.since(),
             dedup: None,
             carried_from: Some(from),
+            letter: None,
         };
         self.lay_out(&mut item, &stored.head, &stored.body);
         let placed = self.plan.place(length);

@@ -16,14 +16,14 @@ mod read;
 mod spare;
 mod state;
 
-pub(crate) use failing::Failing;
 #[cfg(test)]
-pub(crate) use failing::{READ_AGAIN, READ_TRIES};
+pub(crate) use failing::READ_TRIES;
+pub(crate) use failing::{Failing, READ_AGAIN};
 pub(crate) use outcome::{DELIVERED_WAITING_MAX, DYING_BYTES_MAX, Dead, Dying, FAILED_WAITING_MAX, Failed, Outcomes};
 pub(crate) use owed::{Owed, Slot, SlotBounds};
 pub(crate) use read::{Found, Missing, events, events_in};
 pub use read::{ReadDone, ReadJob};
-pub(crate) use spare::Sparing;
+pub(crate) use spare::{BLOCK, Sparing, is_lost};
 pub(crate) use state::{Cell, State};
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::event::{Death, Stored, share};
+use super::event::{Death, Replayed, Stored, share};
 use super::record::{Chunks, Tenants};
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -270,8 +270,23 @@ pub struct Delivery {
     pub head: Bytes,
     /// The same bytes that were appended, or read back.
     pub body: Chunks,
+    pub(in crate::journal) replayed: Option<Replayed>,
     pub(in crate::journal) dedup_key: Option<u128>,
     pub(in crate::journal) body_digest: [u8; 32],
+}
+
+impl Delivery {
+    /// When it was replayed, if it is a replay.
+    #[must_use]
+    pub fn replayed(&self) -> Option<Timestamp> {
+        self.replayed.map(|replayed| replayed.at)
+    }
+
+    /// From when on its age counts: when it was replayed, or else accepted.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.replayed().unwrap_or(self.accepted)
+    }
 }
 
 /// How a delivery went.

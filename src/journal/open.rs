@@ -13,7 +13,7 @@ use super::dead::Graves;
 use super::frame::Seal;
 use super::inbox::{Inbox, Plan};
 use super::index::Index;
-use super::lane::{Cell, Owed, SlotBounds, State};
+use super::lane::{Cell, Owed, SlotBounds, State, is_lost};
 use super::recovery::{self, Headers, Recovered};
 use super::repeats::Repeats;
 use super::replay::{LaneReplay, Replay};
@@ -21,7 +21,7 @@ use super::segment::{DEAD, DEDUP, Header, Identity, LOG, Names, STATE, parse_spa
 use super::shared::{Known, Parts, Shared};
 use super::storage::{Guard, Storage, read_full, write_all};
 use super::writer::{Erasing, House, Spare, Taken, Writer, open_segment, prepare, segment_of};
-use super::{DedupEntry, DestinationPlan, Journal, OpenError, Options, Parked, Report, StoreId};
+use super::{Damage, DedupEntry, DestinationPlan, Journal, OpenError, Options, Parked, Report, StoreId};
 use crate::clock::{Clock, Timestamp};
 
 /// Segments below which a journal cannot turn over.
@@ -67,7 +67,8 @@ pub(crate) fn open(
     report.dedup = remembered(&mut repeats, &mut found.replay, clock.now().minus(options.dedup_window));
     let (names, keep) = (found.names.clone(), (options.keep_dead_size, options.keep_dead_age));
     let mut graves = Graves::new(identity, names, epoch, options.segment_size, keep.0, keep.1);
-    let letters = letters(&mut graves, &*storage, found.names.destinations.len(), found.dead_known)?;
+    let letters =
+        letters(&mut graves, &*storage, found.names.destinations.len(), found.dead_known, &mut report.damage)?;
     // Whose share a retry took is not known of all of them.
     let bounds = SlotBounds { slots: options.retry_slots, per_share: u32::MAX };
     let lanes = lanes(&mut found, letters, destinations, bounds, &mut report);
@@ -115,7 +116,11 @@ fn identity(storage: &dyn Storage, report: &mut Report) -> Result<(Identity, rec
     let stated = match storage.open("FORMAT") {
         Ok(file) => {
             let mut bytes = [0; 64];
-            let read = at("FORMAT", read_full(&*file, &mut bytes, 0))?;
+            let read = match read_full(&*file, &mut bytes, 0) {
+                // As damaged: the segments say the same.
+                Err(error) if is_lost(&error) => 0,
+                read => at("FORMAT", read)?,
+            };
             Identity::decode(&bytes[..read]).map_err(OpenError::Version)?
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -167,7 +172,7 @@ fn remembered(repeats: &mut Repeats, replay: &mut Replay, since: Timestamp) -> V
 #[derive(Clone, Debug, Default)]
 struct Letters {
     bits: RoaringTreemap,
-    /// The sequence each event had first, the one in its letter, and whether the letter is whole; left out where the log
+    /// The lineage of each event, the sequence in its letter, and whether the letter is whole; left out where the log
     /// says which of them count.
     origins: Vec<(u64, u64, bool)>,
 }
@@ -198,13 +203,19 @@ impl Letters {
 }
 
 /// Which letters there are, per destination.
-fn letters(graves: &mut Graves, storage: &dyn Storage, lanes: usize, known: bool) -> Result<Vec<Letters>, OpenError> {
+fn letters(
+    graves: &mut Graves,
+    storage: &dyn Storage,
+    lanes: usize,
+    known: bool,
+    damage: &mut Vec<Damage>,
+) -> Result<Vec<Letters>, OpenError> {
     let mut letters = vec![Letters::default(); lanes];
-    let found = graves.open(storage, |heard| {
+    let found = graves.open(storage, damage, |heard| {
         if let Some(of) = letters.get_mut(heard.destination as usize) {
             of.bits.insert(heard.seq);
             if !known {
-                of.origins.push((heard.origin_seq, heard.seq, heard.whole));
+                of.origins.push((heard.lineage, heard.seq, heard.whole));
             }
         }
     });
@@ -225,8 +236,13 @@ fn lanes(
     replays.resize_with(names.len(), LaneReplay::default);
     let mut lanes = Vec::new();
     for (((name, replay), letters), id) in names.iter().zip(replays).zip(letters).zip(0..) {
-        let LaneReplay { mut state, slots } = replay;
-        let dead = letters.dead(found.dead_known, &state.dead, &state.owed, &found.replay.origins);
+        let LaneReplay { mut state, slots, unlisted } = replay;
+        let mut dead = letters.dead(found.dead_known, &state.dead, &state.owed, &found.replay.origins);
+        if !found.dead_known {
+            for (first, last) in unlisted {
+                dead.remove_range(first..last);
+            }
+        }
         state.slots.clear();
         let owed_count = state.owed.len();
         let mut owed = Owed::restored(state.owed, state.live);
@@ -299,7 +315,8 @@ impl Opening {
         active.last_seq = found.next_seq - 1;
         let start = Header::length(&found.names);
         let plan = Plan { tail: active.end, free: 0, start, size: self.options.segment_size, hope: false };
-        let inbox = Inbox { next_seq: found.next_seq, plan, ..Inbox::default() };
+        let erasing = found.replay.erasing;
+        let inbox = Inbox { next_seq: found.next_seq, plan, erasing, ..Inbox::default() };
         let known = Known { names: found.names, lanes };
         let parts = Parts { store: self.identity.store, known, inbox, index, durable: found.next_seq - 1 };
         let shared = Arc::new(Shared::new(self.options, self.clock, parts));

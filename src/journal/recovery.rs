@@ -21,6 +21,7 @@ use self::walk::Walk;
 use super::checkpoint::{self, Checkpoint};
 use super::frame::Seal;
 use super::index::Index;
+use super::lane::{BLOCK, is_lost};
 use super::replay::Replay;
 use super::segment::{End, Header, Identity, Names};
 use super::storage::{File, Storage, read_full, write_all};
@@ -151,15 +152,19 @@ impl Walk {
 /// The last batch may be in the cache only, and marked clean there by a sync that failed: it is written once more, as it was
 /// read, and synced.
 fn settle_tail(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
-    let mut at = from;
+    let (mut at, mut most) = (from, PIECE);
     let mut piece = vec![0; PIECE];
     while at < to {
-        let room = usize::try_from(to - at).unwrap_or(PIECE).min(PIECE);
-        let read = read_full(file, &mut piece[..room], at)?;
-        if read == 0 {
-            break;
+        let step = most - usize::try_from(at % most as u64).unwrap_or(0);
+        let room = usize::try_from(to - at).unwrap_or(step).min(step);
+        match read_full(file, &mut piece[..room], at) {
+            Ok(0) => break,
+            Ok(read) => at += write_all(file, &piece[..read], at)?,
+            // What cannot be read is left as it is.
+            Err(error) if is_lost(&error) && most == BLOCK => at += room as u64,
+            Err(error) if is_lost(&error) => most = BLOCK,
+            Err(error) => return Err(error),
         }
-        at += write_all(file, &piece[..read], at)?;
     }
     file.sync_data()
 }

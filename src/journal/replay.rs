@@ -21,7 +21,7 @@ pub(crate) struct Replay {
     pub(crate) events: u64,
     pub(crate) dedup: Vec<DedupEntry>,
     pub(crate) erasing: Vec<[u8; 16]>,
-    /// Carried events: the sequence each had first.
+    /// Carried events: [`Stored::lineage`] of each.
     pub(crate) origins: BTreeMap<u64, u64>,
 }
 
@@ -30,13 +30,15 @@ pub(crate) struct Replay {
 pub(crate) struct LaneReplay {
     pub(crate) state: LaneState,
     pub(crate) slots: BTreeMap<u64, Slot>,
+    /// Dead letters that are none any more, from the first sequence to the one before the last; as far as the log was read.
+    pub(crate) unlisted: Vec<(u64, u64)>,
 }
 
 impl Replay {
     pub(crate) fn starting(lanes: Vec<LaneState>, last_seq: u64) -> Self {
         let lane = |mut state: LaneState| {
             let slots = std::mem::take(&mut state.slots).into_iter().collect();
-            LaneReplay { state, slots }
+            LaneReplay { state, slots, unlisted: Vec::new() }
         };
         Self { lanes: lanes.into_iter().map(lane).collect(), last_seq, ..Self::default() }
     }
@@ -61,6 +63,7 @@ impl Replay {
         match envelope.kind() {
             Some(Kind::Event) => self.event(envelope, known),
             Some(Kind::Delivered) => self.delivered(envelope, known),
+            Some(Kind::Unlisted) => self.unlisted(envelope, known),
             Some(Kind::Attempt) => self.attempt(envelope, known),
             Some(Kind::Dead) => {
                 if let Some(death) = envelope.field(field::DEATH, 0).and_then(Death::of)
@@ -100,7 +103,7 @@ impl Replay {
         self.events += 1;
         let carried = carried_from(envelope);
         if carried.is_some() {
-            self.origins.insert(seq, stored.origin_seq);
+            self.origins.insert(seq, stored.lineage());
         }
         for owing in owing(envelope) {
             if owing.destination >= known {
@@ -119,6 +122,7 @@ impl Replay {
             }
         }
         if carried.is_none()
+            && stored.replayed.is_none()
             && let Some(key) = stored.dedup_key
         {
             let (body_digest, event_id, accepted) = (stored.body_digest, stored.event_id, stored.accepted);
@@ -127,20 +131,21 @@ impl Replay {
     }
 
     fn delivered(&mut self, envelope: &Envelope<'_>, known: u32) {
-        for (number, bytes) in envelope.fields(0) {
-            if number != field::DELIVERED || bytes.len() < 4 || u32_at(bytes, 0) >= known {
-                continue;
+        for (destination, first, last) in stretches(envelope).filter(|(destination, ..)| *destination < known) {
+            let lane = self.lane(destination);
+            lane.state.owed.remove_range(first..last);
+            let gone: Vec<u64> = lane.slots.range(first..last).map(|(seq, _)| *seq).collect();
+            for seq in gone {
+                lane.slots.remove(&seq);
             }
-            let lane = self.lane(u32_at(bytes, 0));
-            for stretch in bytes[4..].chunks_exact(12) {
-                let first = u64_at(stretch, 0);
-                let last = first.saturating_add(u64::from(u32_at(stretch, 8)));
-                lane.state.owed.remove_range(first..last);
-                let gone: Vec<u64> = lane.slots.range(first..last).map(|(seq, _)| *seq).collect();
-                for seq in gone {
-                    lane.slots.remove(&seq);
-                }
-            }
+        }
+    }
+
+    fn unlisted(&mut self, envelope: &Envelope<'_>, known: u32) {
+        for (destination, first, last) in stretches(envelope).filter(|(destination, ..)| *destination < known) {
+            let lane = self.lane(destination);
+            lane.state.dead.remove_range(first..last);
+            lane.unlisted.push((first, last));
         }
     }
 
@@ -156,6 +161,17 @@ impl Replay {
             }
         }
     }
+}
+
+/// What a list of sequences says: the destination, the first sequence and the one behind the last.
+fn stretches<'a>(envelope: &Envelope<'a>) -> impl Iterator<Item = (u32, u64, u64)> + use<'a> {
+    let lists = envelope.fields(0).filter(|(number, bytes)| *number == field::DELIVERED && bytes.len() >= 4);
+    lists.flat_map(|(_, bytes)| {
+        bytes[4..].chunks_exact(12).map(|stretch| {
+            let first = u64_at(stretch, 0);
+            (u32_at(bytes, 0), first, first.saturating_add(u64::from(u32_at(stretch, 8))))
+        })
+    })
 }
 
 /// The sequence that an event was carried forward from.

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::dead::Grave;
 use super::event::{Stored, Sums};
-use super::inbox::Inbox;
+use super::inbox::{Beside, Inbox};
 use super::index::{Index, Segment};
 use super::lane::{Cell, SlotBounds};
 use super::options::Options;
@@ -20,7 +20,7 @@ use super::record::{Pending, Record, Refused, StoreId};
 use super::release::{Releases, tell};
 use super::ring::Ring;
 use super::segment::Names;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// What [`super::Journal`] shares.
 #[derive(Debug)]
@@ -182,12 +182,24 @@ impl Shared {
     pub(crate) fn append_one(self: &Arc<Self>, record: Record) -> Result<Pending, Refused> {
         let now = self.clock.now();
         let sums = Sums::of(&record.head, &record.body);
-        let (mut stored, then, buffered) = split(record);
-        let mut inbox = self.inbox();
+        let (stored, beside) = split(record);
+        self.queue_one(self.inbox(), stored, &sums, beside, now)
+    }
+
+    /// Puts one record into the queue, which is locked.
+    pub(crate) fn queue_one(
+        self: &Arc<Self>,
+        mut inbox: MutexGuard<'_, Inbox>,
+        mut stored: Stored,
+        sums: &Sums,
+        beside: Beside,
+        now: Timestamp,
+    ) -> Result<Pending, Refused> {
         if let Some(refused) = inbox.refuses() {
             return Err(refused);
         }
-        inbox.put(&mut stored, &sums, (then, buffered), now, &self.options)?;
+        let buffered = beside.buffered;
+        inbox.put(&mut stored, sums, beside, now, &self.options)?;
         let seq = stored.seq;
         let woken = std::mem::take(&mut inbox.asleep);
         self.queue_changed(&inbox);
@@ -214,8 +226,8 @@ impl Shared {
         }
         let before = inbox.before();
         let first = inbox.next_seq;
-        for (sums, (mut stored, then, buffered)) in prepared {
-            if let Err(refused) = inbox.put(&mut stored, &sums, (then, buffered), now, &self.options) {
+        for (sums, (mut stored, beside)) in prepared {
+            if let Err(refused) = inbox.put(&mut stored, &sums, beside, now, &self.options) {
                 let taken_back = inbox.back_to(&before);
                 drop(inbox);
                 drop(taken_back);
@@ -296,9 +308,8 @@ impl Shared {
     }
 }
 
-fn split(record: Record) -> (Stored, Option<super::record::Then>, bool) {
+fn split(record: Record) -> (Stored, Beside) {
     let mut record = record;
-    let then = record.then.take();
-    let buffered = record.buffered;
-    (Stored::of(record), then, buffered)
+    let beside = Beside { then: record.then.take(), buffered: record.buffered, letter: None };
+    (Stored::of(record), beside)
 }

@@ -9,9 +9,13 @@
 //! that file returned after they were written; a name (created, renamed, removed) is durable once `sync_directory` of its
 //! directory returned after the change. Between the two, anything may be lost, in any order and in part.
 
+#[cfg(test)]
+mod ailing;
 mod disk;
 mod memory;
 
+#[cfg(test)]
+pub(crate) use ailing::Ailing;
 pub use disk::Disk;
 pub use memory::Memory;
 

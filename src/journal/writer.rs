@@ -197,12 +197,18 @@ impl Writer {
         self.house.helper = Some(chores::Helper::start(Arc::clone(&self.storage), Arc::clone(&self.shared))?);
         loop {
             match self.step() {
-                Step::Worked => gather::pass(self.house.gather.take()),
+                Step::Worked => gather::pass(self.pause()),
                 Step::Idle { until } => self.wait(until),
                 Step::Closed => return Ok(()),
                 Step::Fatal(error) => return Err(error),
             }
         }
+    }
+
+    /// How long records may gather now: not at all while some that were taken wait already.
+    pub(in crate::journal) fn pause(&mut self) -> Option<Duration> {
+        let wait = self.house.gather.take();
+        wait.filter(|_| !self.has_items())
     }
 
     /// Sleeps until there is something, or until that time.
@@ -354,14 +360,18 @@ impl Writer {
         };
         self.refuse_change(ConfigureError::Ended);
         let left = self.taken.items.split_off(self.taken.next);
-        let mut upto = 0;
+        let (mut upto, mut lost) = (0, 0);
         let mut voids = Vec::new();
         for mut item in left.into_iter().chain(queued) {
             upto = upto.max(item.seq);
+            lost += u64::from(item.buffered);
             voids.push(item.seq);
             if let Some(then) = item.then.take() {
                 self.taken.done.push(Done { seq: item.seq, then, durable: false });
             }
+        }
+        if let Some(metrics) = &self.shared.options.metrics {
+            metrics.buffered_lost.inc_by(lost);
         }
         let mut releases = self.shared.releases();
         releases.void(voids);

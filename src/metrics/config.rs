@@ -16,7 +16,7 @@ pub struct ConfigMetrics {
     pub loaded: IntGauge,
     /// The number of the configuration in force; the first is 1.
     pub generation: IntGauge,
-    /// 0 after a reload that was refused or failed, until one succeeds.
+    /// 0 after a reload that was refused or failed, until one succeeds that reads as much anew.
     pub successful: IntGauge,
     /// Reloads, by how they ended, at the place in [`RELOADS`].
     pub reloads: Words,

@@ -19,13 +19,14 @@ use super::scheme::{Algorithm, Hash};
 use crate::secret::Secret;
 
 mod der;
+mod nfkd;
 
 /// How a secret is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The bytes of the text are the key.
     Utf8,
-    /// Base64 after `whsec_`, which may be left out.
+    /// Base64 after `whsec_`, which may be left out; `v1,` may stand before it.
     Whsec,
     /// Base64 after `whsec_`; without it, the bytes of the text.
     WhsecOrUtf8,
@@ -35,7 +36,7 @@ pub enum Form {
     Base64,
     /// The SHA-1 of the text is the key.
     Sha1OfUtf8,
-    /// The text in Unicode form NFKD; only ASCII is taken, of which it is the identity.
+    /// The text in Unicode form NFKD; only Latin letters and ASCII are taken.
     NfkdUtf8,
     /// A public key in PEM.
     Pem,
@@ -110,8 +111,8 @@ pub enum KeyError {
     NotWhpk,
     /// It is a public key where a secret is due: anybody who knows it could sign.
     Public,
-    /// It should be ASCII.
-    NotAscii,
+    /// It should be Latin letters and ASCII.
+    NotLatin,
     /// It should be user and password with a colon between.
     NotBasic,
     /// It should be a public key in PEM (`-----BEGIN PUBLIC KEY-----`).
@@ -134,7 +135,7 @@ impl fmt::Display for KeyError {
             Self::NotBase64 => "must be base64",
             Self::NotWhpk => "must begin with `whpk_`",
             Self::Public => "is a public key, and whoever knows it could sign with it",
-            Self::NotAscii => "must be ASCII",
+            Self::NotLatin => "must be Latin letters and ASCII",
             Self::NotBasic => "must be user and password with a colon between",
             Self::NotPem => "must be a public key in PEM, `-----BEGIN PUBLIC KEY-----`",
             Self::OtherKind => "is no public key, or one for another algorithm",
@@ -186,7 +187,7 @@ impl Key {
                 let bytes = symmetric(form, text)?;
                 Ok(Self(Kind::Mac(hmac::Key::new(hash.keyed(), bytes.expose()))))
             }
-            Algorithm::Digest(_) => Ok(Self(Kind::Text(symmetric(form, text)?))),
+            Algorithm::Digest(_) | Algorithm::DigestMd5 => Ok(Self(Kind::Text(symmetric(form, text)?))),
             Algorithm::Ed25519
             | Algorithm::EcdsaP256
             | Algorithm::EcdsaP256Fixed
@@ -254,7 +255,10 @@ fn symmetric(form: Form, text: &[u8]) -> Result<Secret, KeyError> {
     }
     let bytes = match form {
         Form::Utf8 => text.to_vec(),
-        Form::Whsec => base64(text.strip_prefix(b"whsec_").unwrap_or(text))?,
+        Form::Whsec => {
+            let text = text.strip_prefix(b"v1,").unwrap_or(text);
+            base64(text.strip_prefix(b"whsec_").unwrap_or(text))?
+        }
         Form::WhsecOrUtf8 => match text.strip_prefix(b"whsec_") {
             Some(rest) => base64(rest)?,
             None => text.to_vec(),
@@ -262,8 +266,7 @@ fn symmetric(form: Form, text: &[u8]) -> Result<Secret, KeyError> {
         Form::Hex => from_hex(text).ok_or(KeyError::NotHex)?,
         Form::Base64 => base64(text)?,
         Form::Sha1OfUtf8 => ring::digest::digest(Hash::Sha1.plain(), text).as_ref().to_vec(),
-        Form::NfkdUtf8 if text.is_ascii() => text.to_vec(),
-        Form::NfkdUtf8 => return Err(KeyError::NotAscii),
+        Form::NfkdUtf8 => nfkd::latin(text).ok_or(KeyError::NotLatin)?,
         Form::Pem | Form::SpkiBase64 | Form::Ed25519Hex | Form::Ed25519Base64 | Form::Ed25519Base64Url | Form::Whpk => {
             return Err(KeyError::Form);
         }

@@ -174,7 +174,7 @@ fn check_text(number: usize, proof: &Proof, claim: &mut dyn FnMut(bool, PlanErro
     claim(!algorithm.signs_text() && !signs.is_empty(), PlanError::TextForToken(number));
     let anywhere = matches!(proof.at, SignatureAt::HeadersWith(_));
     claim(anywhere && (algorithm.shows_key() || algorithm.is_token()), PlanError::CannotHide(number));
-    let plain = matches!(algorithm, Algorithm::Digest(_));
+    let plain = algorithm.is_plain();
     let keyed = signs.names(&Token::Secret);
     claim(plain && !keyed, PlanError::HashWithoutKey(number));
     claim(!plain && keyed, PlanError::KeyInText(number));
@@ -220,7 +220,7 @@ fn check_rule(number: usize, rule: &Rule, claim: &mut dyn FnMut(bool, PlanError)
         Some(computed) => {
             let (hmac, plain) = match computed.algorithm {
                 Algorithm::Hmac(_) => (true, false),
-                Algorithm::Digest(_) => (false, true),
+                Algorithm::Digest(_) | Algorithm::DigestMd5 => (false, true),
                 _ => (false, false),
             };
             claim(!hmac && !plain, PlanError::TokenOutOfPlace(number));

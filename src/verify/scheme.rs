@@ -58,6 +58,8 @@ pub enum Algorithm {
     Hmac(Hash),
     /// A plain hash over a text that holds the key.
     Digest(Hash),
+    /// MD5 over a text that holds the key, for providers that know no better.
+    DigestMd5,
     /// The key itself is shown.
     Equal,
     /// The key itself is shown, as user and password of HTTP Basic.
@@ -98,6 +100,7 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("digest-sha256", Algorithm::Digest(Hash::Sha256)),
     ("digest-sha384", Algorithm::Digest(Hash::Sha384)),
     ("digest-sha512", Algorithm::Digest(Hash::Sha512)),
+    ("digest-md5", Algorithm::DigestMd5),
     ("equal", Algorithm::Equal),
     ("basic", Algorithm::Basic),
     ("ed25519", Algorithm::Ed25519),
@@ -141,7 +144,7 @@ impl Algorithm {
             return Ok(*algorithm);
         }
         Err(match name {
-            "digest-md5" | "hmac-md5" => NameError::NotBuilt("MD5 is broken, and the crypto library has none"),
+            "hmac-md5" => NameError::NotBuilt("MD5 is offered as a plain hash only"),
             "ecdsa-p256-sha1" => NameError::NotBuilt("the crypto library checks ECDSA P-256 with SHA-256 only"),
             "ecdsa-secp256k1" | "ecdsa-p521-sha512" => NameError::NotBuilt("the crypto library has no such curve"),
             "jwt-es256" | "jwt-eddsa" => {
@@ -175,6 +178,21 @@ impl Algorithm {
         matches!(self, Self::JwtHmac(_) | Self::JwtRsa(_))
     }
 
+    /// Whether the signature is a plain hash over a text that holds the key.
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        matches!(self, Self::Digest(_) | Self::DigestMd5)
+    }
+
+    /// How long the signature is, in bytes, where it is a hash.
+    pub(super) const fn sum_length(self) -> Option<usize> {
+        match self {
+            Self::Hmac(hash) | Self::Digest(hash) => Some(hash.length()),
+            Self::DigestMd5 => Some(super::md5::LENGTH),
+            _ => None,
+        }
+    }
+
     /// Whether the key is public, so that a signature can be checked and not made.
     #[must_use]
     pub const fn is_asymmetric(self) -> bool {
@@ -203,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_told_apart_from_what_is_unknown() {
-        assert!(matches!(Algorithm::named("digest-md5"), Err(NameError::NotBuilt(_))));
+        assert!(matches!(Algorithm::named("hmac-md5"), Err(NameError::NotBuilt(_))));
         assert!(matches!(Algorithm::named("ecdsa-p256-sha1"), Err(NameError::NotBuilt(_))));
         assert!(matches!(Algorithm::named("jwt-es256"), Err(NameError::NotBuilt(_))));
         assert_eq!(Algorithm::named("none"), Err(NameError::Unknown(Algorithm::NAMES)));

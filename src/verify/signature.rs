@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use super::decode::DECODED_MAX;
 use super::header::{Candidate, Candidates};
 use super::key::{Key, Kind};
+use super::md5::{self, Md5};
 use super::scheme::{Algorithm, Hash};
 use super::template::{Scope, Template, Token};
 use super::{Encoding, VerifyError};
@@ -48,6 +49,7 @@ pub(super) struct Search {
 enum Sum {
     Mac(hmac::Tag),
     Plain(hash::Digest),
+    Md5([u8; md5::LENGTH]),
 }
 
 /// The hash made last by a key, and the time that was part of its text.
@@ -58,6 +60,7 @@ impl AsRef<[u8]> for Sum {
         match self {
             Self::Mac(tag) => tag.as_ref(),
             Self::Plain(digest) => digest.as_ref(),
+            Self::Md5(digest) => digest,
         }
     }
 }
@@ -118,10 +121,7 @@ impl Search {
             }
             Kind::Mac(_) | Kind::Text(_) => {
                 let mut space = [0; 64 + 3];
-                let length = match sought.algorithm {
-                    Algorithm::Hmac(hash) | Algorithm::Digest(hash) => hash.length(),
-                    _ => return Ok(false),
-                };
+                let Some(length) = sought.algorithm.sum_length() else { return Ok(false) };
                 let signature = sought.encoding.decode(candidate.text, &mut space);
                 let Some(signature) = signature.filter(|bytes| bytes.len() == length) else { return Ok(false) };
                 self.shaped = true;
@@ -200,6 +200,11 @@ fn keyed(
         return Ok(Sum::Mac(running.sign()));
     }
     let plain = match algorithm {
+        Algorithm::DigestMd5 => {
+            let mut running = Md5::new();
+            feed(&mut |bytes| running.update(bytes))?;
+            return Ok(Sum::Md5(running.finish()));
+        }
         Algorithm::Digest(hash) => hash.plain(),
         _ => &hash::SHA256,
     };

@@ -191,15 +191,20 @@ impl Template {
         self.tokens().any(|token| matches!(token, Token::At(at) if at.in_body()))
     }
 
+    /// The places whose values are covered.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.tokens().filter_map(|token| if let Token::At(at) = token { at.place() } else { None })
+    }
+
     /// The headers whose values are covered.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &http::HeaderName> {
-        self.tokens().filter_map(|token| match token {
-            Token::At(at) => match at.place() {
-                Some(Place::Header(name)) => Some(name),
-                _ => None,
-            },
-            _ => None,
-        })
+        self.places().filter_map(|place| if let Place::Header(name) = place { Some(name) } else { None })
+    }
+
+    /// Whether the token of this name is in it.
+    #[cfg(test)]
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        TOKENS.iter().any(|(known, token)| *known == name && self.names(token))
     }
 
     /// Whether the only thing in it is one place of the request.

@@ -208,6 +208,59 @@ fn who_is_not_there_and_what_cannot_be_sent_is_told_in_words() {
 }
 
 #[test]
+fn what_was_sent_to_this_machine_says_where_to_look_and_how_to_go_live() {
+    let sink = Sink::start(Manner::Well);
+    let begun = Begun::new("github", &[&sink.url()]);
+    let mut text = fs::read_to_string(begun.configuration()).unwrap();
+    // Ports that were free: without `--to` they have to be known.
+    let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    for free in &free {
+        text = text.replacen("127.0.0.1:0", &free.local_addr().unwrap().to_string(), 1);
+    }
+    drop(free);
+    for (observes, expected) in [
+        (
+            false,
+            &[
+                "Whether it arrived\n  curl -s http://127.0.0.1:",
+                "attempts_total.*delivered",
+                "To go live\n  listener public takes calls of this machine only",
+            ] as &[&str],
+        ),
+        (
+            true,
+            &[
+                "What would have been sent\n  curl -s http://127.0.0.1:",
+                "'would_send_events_total{'",
+                "To go live\n  remove mode = \"observe\" from source github, porteiro reload;\n",
+            ],
+        ),
+    ] {
+        let text = if observes { text.replace("# mode = \"observe\"", "mode = \"observe\"") } else { text.clone() };
+        fs::write(begun.configuration(), text).unwrap();
+        let house = begun.serve();
+        let told = well(&["send", "-c", &begun.configuration()]);
+        for words in expected {
+            assert!(told.contains(words), "{words} is missing in\n{told}");
+        }
+        assert!(told.contains("paste the URL at GitHub"), "{told}");
+        assert_eq!(
+            (told.contains("Whether it arrived"), told.contains("remove mode")),
+            (!observes, observes),
+            "{told}"
+        );
+        // What is to be looked for is found.
+        let counted = if observes { "would_send_events_total{" } else { "attempts_total" };
+        eventually("the figure", || house.metrics().0.lines().any(|line| line.contains(counted)));
+        // Elsewhere nobody knows where to look.
+        let (_, told) = begun.send(&house, &[]);
+        assert!(!told.contains("curl -s") && !told.contains("To go live"), "{told}");
+        let (status, log) = house.stop();
+        assert!(status.success(), "{log}");
+    }
+}
+
+#[test]
 fn an_unknown_provider_gets_the_names_of_all_and_nothing_is_written_twice() {
     let (code, text) = told(&porteiro(&["init", "--provider", "gupshop", "--to", "http://10.0.0.1/"]));
     assert!(code == 2 && NAMES.iter().all(|name| text.contains(name)), "{text}");

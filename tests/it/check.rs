@@ -1,6 +1,7 @@
 //! What `check` answers beside yes and no: everything that holds, what would change, and what holds on another machine.
 
 use std::fs;
+use std::io;
 use std::process::{Command, Stdio};
 
 use crate::support::house::{Estate, two_destinations};
@@ -89,9 +90,59 @@ fn what_is_only_on_the_box_need_not_be_here() {
     assert!(code == 78 && said.contains("3 problems in "), "{said}");
     let (code, told, said) = check(&estate, "box.toml", &["--offline"]);
     assert!(code == 0 && told.contains("is a configuration that works."), "{said}");
+    for line in [
+        "\nNot checked here\n",
+        "\n  file /no/such/token: it is not here, and taken for right\n",
+        "\n  file key.pem: what it belongs to is not here, and it is taken for right\n",
+        "\n  the machine: it is another one: ",
+        "\n  variable ELSEWHERE: it is not here, and taken for right\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is missing in\n{told}");
+    }
+    let (_, told, _) = check(&estate, "box.toml", &["--offline", "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let what = told["not_checked"].as_array().unwrap().iter().map(|left| left["what"].as_str().unwrap());
+    let expected =
+        ["file /no/such/certificate.pem", "file /no/such/token", "file key.pem", "the machine", "variable ELSEWHERE"];
+    assert_eq!(what.collect::<Vec<_>>(), expected);
+    let (code, told, _) = check(&estate, "porteiro.toml", &[]);
+    assert!(code == 0 && !told.contains("Not checked"), "{told}");
     estate.write("box.toml", elsewhere.replace("deadline", "dedline").as_bytes());
     let (code, _, said) = check(&estate, "box.toml", &["--offline"]);
     assert!(code == 78 && said.contains("dedline"), "{said}");
+}
+
+/// The destination that public roots would believe is one of the configuration all the same.
+#[test]
+fn a_machine_without_roots_leaves_no_destination_out() {
+    let estate = estate();
+    let text = fs::read_to_string(estate.path("porteiro.toml")).unwrap();
+    let secure = text.replace("http://127.0.0.1:9/one", "https://crm.example.com/one");
+    estate.write("rootless.toml", secure.as_bytes());
+    let path = estate.path("rootless.toml");
+    let check = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+        command.args(["check", "-c"]).arg(&path).args(flags);
+        command.env("SSL_CERT_FILE", "/no/such/file").env("SSL_CERT_DIR", "/no/such/directory");
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, _, said) = check(&[]);
+    assert!(code == Some(78) && said.contains("no public roots"), "where it runs it needs them: {said}");
+    let (code, told, said) = check(&["--offline"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "\n  one            https://crm.example.com/one\n",
+        " -> one, two\n",
+        "\n  destination one: this machine has no public roots to believe it by, and whether its own has is not known\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is missing in\n{told}");
+    }
+    // What else is wrong with it is found.
+    estate.write("rootless.toml", secure.replace("/one\"", "/one\"\nhost = \"not a host\"").as_bytes());
+    let (code, _, said) = check(&["--offline"]);
+    assert!(code == Some(78) && said.contains("this host cannot be used"), "{said}");
 }
 
 #[test]
@@ -116,5 +167,35 @@ fn schema_completions_and_manual_are_printed() {
     assert!(code == 0 && page.contains(".TH porteiro-check 1") && page.contains("against"), "{page}");
     for words in [&["completions", "tcsh"] as &[&str], &["completions"], &["man", "chek"]] {
         assert_eq!(porteiro(words).0, 2, "{words:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_change_the_answer() {
+    let estate = estate();
+    let old = estate.path("porteiro.toml");
+    let old = old.to_str().unwrap();
+    let text = fs::read_to_string(old).unwrap();
+    estate.write("reload.toml", text.replace("127.0.0.1:9/one", "127.0.0.1:9/other").as_bytes());
+    estate.write("restart.toml", text.replace("1GiB", "2GiB").as_bytes());
+    estate.write("broken.toml", text.replace("1GiB", "1 banana").as_bytes());
+    let cases: [(&str, &[&str], i32); 6] = [
+        ("porteiro.toml", &[], 0),
+        ("porteiro.toml", &["--against", old], 0),
+        ("reload.toml", &["--against", old], 10),
+        ("restart.toml", &["--against", old], 11),
+        ("restart.toml", &["--against", old, "--output", "json"], 11),
+        ("broken.toml", &["--output", "json"], 78),
+    ];
+    for (name, more, code) in cases {
+        // Nobody reads from the beginning.
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let path = estate.path(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_porteiro"));
+        command.args(["check", "-c", path.to_str().unwrap()]).args(more).stdout(writer);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(code), ""), "{name} {more:?}");
     }
 }

@@ -20,6 +20,28 @@ pub(crate) fn eventually(what: &str, mut question: impl FnMut() -> bool) {
     }
 }
 
+/// The longest that something may go on that moves.
+const MARCH: Duration = Duration::from_secs(240);
+
+/// As [`eventually`], of something that takes as long as the machine lets it: what is asked tells how far it is, too, and
+/// the test fails when that has not changed for as long as patience lasts. `said` tells what stands still.
+#[track_caller]
+pub(crate) fn while_it_moves<T: PartialEq + std::fmt::Debug>(what: &str, mut question: impl FnMut() -> (bool, T)) {
+    let (started, mut moved, mut last) = (Instant::now(), Instant::now(), None);
+    loop {
+        let (done, far) = question();
+        if done {
+            return;
+        }
+        if last.as_ref() != Some(&far) {
+            (moved, last) = (Instant::now(), Some(far));
+        }
+        assert!(moved.elapsed() < PATIENCE, "{what}: nothing has moved for {PATIENCE:?} since {last:?}");
+        assert!(started.elapsed() < MARCH, "{what}: it moves too slowly, and is at {last:?} after {MARCH:?}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
 /// HMAC-SHA256 in lower-case hex, made without Porteiro's own code.
 pub(crate) fn hmac_hex(secret: &[u8], body: &[u8]) -> String {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);

@@ -33,7 +33,7 @@ pub(in crate::cli) struct Check {
     #[arg(long, value_name = "SIZE", value_parser = config::size_of, default_value = "2KiB")]
     event_size: u64,
     /// On another machine than the one it is for: files and variables that are not here (secrets, keys, certificates,
-    /// lists of addresses) are taken for right, and this machine is asked nothing
+    /// lists of addresses) are taken for right and named under `Not checked here`, and this machine is asked nothing
     #[arg(long)]
     offline: bool,
     /// Print the configuration with every default, as TOML that builds the same in the same directory

@@ -59,6 +59,7 @@ pub(in crate::cli) fn json(config: &Config, (load, tests): (Load, usize), out: &
             })).collect::<Vec<_>>(),
         },
         "tests": tests,
+        "not_checked": config.unchecked.iter().map(|left| json!({ "what": left.what, "why": left.why })).collect::<Vec<_>>(),
         "dangers": config.dangers.as_ref().map_or_else(Vec::new, listed),
     });
     writeln!(out, "{told:#}")

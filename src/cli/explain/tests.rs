@@ -193,6 +193,29 @@ fn an_event_is_led_to_its_destinations() {
 }
 
 #[test]
+fn what_is_woven_into_a_url_is_shown_as_it_is_called() {
+    let stage = Stage::set();
+    let text = TEXT
+        .replace("archive.example.com/\"", "archive.example.com/of/{source}/{tenant}/{kind}/{id}/x?n={attempt}\"")
+        .replace("{ prefix = \"iss\" }", "{ in = [\"issues\", \"..\", \"a b/c\"] }");
+    stage.write("porteiro.toml", text.as_bytes());
+    let body = stage.write("body.json", br#"{"repository":{"owner":{"login":"acme"}}}"#);
+    for (kind, told) in [
+        ("issues", "archive at https://archive.example.com/of/github/acme/issues/{id}/x?n=1"),
+        ("a b/c", "archive at https://archive.example.com/of/github/acme/a%20b%2Fc/{id}/x?n=1"),
+        ("..", "archive at none: its path, or what is woven in of the event, leads out of the destination's"),
+    ] {
+        let header = format!("X-GitHub-Event: {kind}");
+        let words = ["--source", "github", "--body", &body, "--header", &header];
+        check(&stage, &words, &[told]);
+        // With an id that is known.
+        let told = stage.explain(&[&words[..], &["--header", "X-GitHub-Delivery: d1"]].concat()).unwrap().1;
+        let (id, url) = (told["event"]["id"].as_str().unwrap(), told["event"]["to"][0]["url"].as_str());
+        assert_eq!(url.map(|url| url.contains(&format!("/{id}/x?"))), (kind != "..").then_some(true), "{url:?}");
+    }
+}
+
+#[test]
 fn what_nobody_hears_is_told_apart_from_what_is_discarded() {
     let stage = Stage::set();
     let ping = ["--source", "github", "--header", "x-github-event: ping"];
@@ -301,6 +324,67 @@ fn a_handshake_is_one_without_a_proof_of_events() {
     let told =
         check(&stage, &words, &["GET /meta to", "answer         200: the handshake, 4 bytes", "a handshake, which"]);
     assert_eq!((&told["status"], &told["event"], &told["refused"]), (&200.into(), &Value::Null, &Value::Null));
+}
+
+/// A source that signs its handshakes, and one that is asked for a token with every request.
+const GUARDED: &str = r#"
+[source.slack]
+on = ["public"]
+path = "/slack"
+provider = "slack"
+secrets = [{ file = "secret" }]
+
+[source.guarded]
+on = ["public"]
+path = "/guarded"
+provider = "meta"
+secrets = [{ file = "secret" }]
+values = { verify-token = { file = "secret" } }
+proof = { header = { name = "X-Portaria", token = { file = "secret" } } }
+"#;
+
+#[test]
+fn a_handshake_that_has_to_be_proven_is_one_without_its_proof() {
+    let stage = Stage::set();
+    stage.write("porteiro.toml", format!("{TEXT}{GUARDED}").as_bytes());
+    let body = r#"{"type":"url_verification","challenge":"3eZbrw1aB"}"#;
+    let file = stage.write("verification", body.as_bytes());
+    let time = Clock::system().now().as_secs();
+    let mac = crate::verify::Signer::new(b"open-sesame-open-sesame").sign(&[format!("v0:{time}:{body}").as_bytes()]);
+    let mac = mac.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let (mac, time) = (format!("X-Slack-Signature: v0={mac}"), format!("X-Slack-Request-Timestamp: {time}"));
+    let slack = ["--source", "slack", "--body", &file];
+    let signed = [&slack[..], &["--header", &mac, "--header", &time, "--prove"]].concat();
+    let path = |token: &str| format!("/guarded?hub.mode=subscribe&hub.verify_token={token}&hub.challenge=1234");
+    let (right, wrong) = (path("open-sesame-open-sesame"), path("x"));
+    let guarded = ["--path", &right, "--method", "GET"];
+    let shown = [&guarded[..], &["--prove", "--header", "X-Portaria: open-sesame-open-sesame"]].concat();
+    let assumed = "proof          was not asked for: the handshake is taken for proven (--prove asks)";
+    let holds = "proof          holds, and it is a handshake";
+    let fails = "proof          does not hold";
+    for (words, bytes, proof, refused) in [
+        (&slack[..], 9, assumed, None),
+        (&signed, 9, holds, None),
+        (&[&slack[..], &["--prove"]].concat(), 9, fails, Some("missing_signature")),
+        (&guarded, 4, assumed, None),
+        (&shown, 4, holds, None),
+        (&[&guarded[..], &["--prove"]].concat(), 4, fails, Some("missing_signature")),
+        // What the handshake itself shows is no proof that could be granted.
+        (&["--path", &wrong, "--method", "GET"], 4, fails, Some("challenge_token")),
+    ] {
+        let answer = match refused {
+            None => format!("answer         200: the handshake, {bytes} bytes"),
+            Some(_) => "answer         40".to_owned(),
+        };
+        let told = check(&stage, words, &[proof, &answer]);
+        assert_eq!((&told["handshake"], &told["event"]), (&refused.is_none().into(), &Value::Null), "{words:?}");
+        assert_eq!(told["refused"], json!(refused), "{words:?}");
+    }
+    // Another body of the same source is an event.
+    let event = stage.write("event", br#"{"type":"event_callback","challenge":"3eZbrw1aB"}"#);
+    let told =
+        check(&stage, &["--source", "slack", "--body", &event], &["proof          was not asked for: the request"]);
+    assert!(told["handshake"] == false && told["event"].is_object(), "{told}");
 }
 
 #[test]

@@ -4,30 +4,30 @@
 //!
 //! Must not know: which scheme shows what.
 
+use std::iter;
 use std::path::Path;
 
 use super::line::Place;
 use crate::config::Hidden;
-use crate::config::rehearsal::{Asked, percent};
+use crate::config::rehearsal::{Asked, forged, percent};
+use crate::verify::Encoding;
 
 /// What is not to be shown, and what is shown instead.
 pub(super) struct Mask(Vec<(String, String)>);
 
 impl Mask {
-    /// Hides these secrets, as they are and as they stand in a URL.
+    /// Hides these secrets: as they are, as they stand in a URL and in a Basic credential, and each of these as it is
+    /// when it is forged.
     pub(super) fn of(hidden: Vec<Hidden>) -> Self {
         let mut pairs = Vec::new();
         for Hidden { secret, shell } in hidden {
-            let encoded = percent(secret.expose());
-            if let Ok(text) = str::from_utf8(secret.expose()) {
-                if encoded != text {
-                    pairs.push((encoded, "***".to_owned()));
-                }
-                // One that is forged in its last character gives nearly all of it away.
-                if let Some((last, _)) = text.char_indices().next_back().filter(|(last, _)| *last >= 7) {
-                    pairs.push((text[..last].to_owned(), "***".to_owned()));
-                }
-                pairs.push((text.to_owned(), shell));
+            let bytes = secret.expose();
+            let Some(text) = str::from_utf8(bytes).ok().filter(|text| !text.is_empty()) else { continue };
+            let encoded = [percent(bytes), Encoding::Base64.encode(bytes)];
+            let encoded = encoded.into_iter().filter(|form| form != text).map(|form| (form, "***".to_owned()));
+            for (form, shown) in iter::once((text.to_owned(), shell)).chain(encoded) {
+                // Forged, it still gives nearly all of it away.
+                pairs.extend([(forged(&form), "***".to_owned()), (form, shown)]);
             }
         }
         // Of two that begin alike the longer is looked for first.
@@ -67,8 +67,16 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The request as a line for a shell.
-pub(super) fn curl(place: &Place, asked: &Asked, mask: &Mask, insecure: bool, ca: Option<&Path>) -> String {
+/// The request as a line for a shell; the error is why none can be it.
+pub(super) fn curl(
+    place: &Place,
+    asked: &Asked,
+    mask: &Mask,
+    insecure: bool,
+    ca: Option<&Path>,
+) -> Result<String, String> {
+    let body = str::from_utf8(&asked.body).ok().filter(|body| !body.contains('\0'));
+    let body = body.ok_or("this body is no text, and cannot stand in a line for a shell; send it without --dry-run")?;
     let mut words = vec!["curl".to_owned(), "-i".to_owned(), "-X".to_owned(), asked.method.to_string()];
     match ca {
         Some(ca) => words.extend(["--cacert".to_owned(), quoted(&ca.display().to_string())]),
@@ -82,10 +90,10 @@ pub(super) fn curl(place: &Place, asked: &Asked, mask: &Mask, insecure: bool, ca
         let value = String::from_utf8_lossy(value.as_bytes());
         words.extend(["-H".to_owned(), mask.word(&format!("{name}: {value}"))]);
     }
-    if !asked.body.is_empty() {
-        let body = String::from_utf8_lossy(&asked.body);
-        words.extend(["--data-binary".to_owned(), mask.word(&body)]);
+    if !body.is_empty() {
+        // As it is: for other options one that begins with `@` is a file.
+        words.extend(["--data-raw".to_owned(), mask.word(body)]);
     }
     words.push(mask.word(&format!("{}{}", place.url(), asked.target)));
-    words.join(" ")
+    Ok(words.join(" "))
 }

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use super::line::{Answer, Place};
 use super::shown::Mask;
 use crate::config::rehearsal::{Asked, End, Story, Told as Heard, rehearse};
-use crate::config::{Config, Destination, Source};
+use crate::config::{Ack, Config, Destination, Source};
 use crate::route::Tenant;
 
 /// How much of an answer's body is printed.
 const BODY_SHOWN: usize = 4 << 10;
+/// What is left where the configuration knows of no reason.
+const OTHERWISE: &str = "by this configuration it should have been taken; is another one running, or other secrets?";
 
 /// What is known before anything is sent.
 pub(super) struct Told<'a> {
@@ -126,11 +128,32 @@ impl<'a> Told<'a> {
         let asked = Asked { client, ..asked.clone() };
         let why = match rehearse(self.config, &asked)?.end {
             End::Refused(rejection) => format!("by this configuration: {rejection}"),
-            End::Heard(_) | End::Challenged(_) => {
-                "by this configuration it should have been taken; is another one running, or other secrets?".to_owned()
-            }
+            End::Heard(_) => self.taken(answer.status.as_u16()),
+            End::Challenged { .. } => OTHERWISE.to_owned(),
         };
         Some(why)
+    }
+
+    /// Why an event that is right is answered so.
+    fn taken(&self, status: u16) -> String {
+        let late = self.source.built.answers.late.status;
+        match (status, &self.source.ack) {
+            (_, Ack::Delivered(said)) if said.pass.contains(&status) => {
+                format!("it was taken, and this is what destination {} answered, passed back", said.destination)
+            }
+            (_, Ack::Delivered(said)) if status == late => {
+                format!("it was taken, and destination {} gave no answer in time that is passed back", said.destination)
+            }
+            (429, _) => {
+                "it was proven, and is over its tenant's rate, or this address was refused too often; try later".into()
+            }
+            (503, _) => {
+                "it was proven, and there is no room for it now: a full disk, too many at once, a tenant over its \
+                         rate, or an end that is near; the log tells, or /-/ready"
+                    .into()
+            }
+            _ => OTHERWISE.to_owned(),
+        }
     }
 
     pub(super) fn json(&self, all: &[(Asked, Answer)], out: &mut impl Write) -> io::Result<()> {

@@ -33,7 +33,7 @@ pub(super) fn shown(building: &mut Building<'_>, name: &str, said: Option<&At<ra
         }
         (None, None) => return None,
     };
-    if [certificate, key].iter().any(|said| building.outside.lacks(&said.value)) {
+    if building.outside.lacks_of_pair(&certificate.value, &key.value) {
         return None;
     }
     let pair = Files { certificate: building.outside.path(&certificate.value), key: building.outside.path(&key.value) };

@@ -220,6 +220,65 @@ fn a_file_is_told_of_by_its_name_and_by_who_names_it() {
 }
 
 #[test]
+fn a_file_that_changes_while_a_configuration_is_built_is_changed_for_whoever_comes_next() {
+    let stage = stage();
+    let before = taken(&stage, HOUSE);
+    let path = stage.path().join("secrets/bearer");
+    let asking = || {
+        let asked = Asked::default();
+        asked.text(&stage.path().join("porteiro.toml")).unwrap();
+        asked.note("secrets/bearer", &path);
+        asked
+    };
+    let kept = fs::read(&path).unwrap();
+    let between: [(&str, &dyn Fn()); 3] = [
+        ("rewritten", &|| stage.write("secrets/bearer", 0o600, b"another-bearer-another")),
+        ("as it was in the end", &|| stage.write("secrets/bearer", 0o600, &[&kept[..], b"\n"].concat())),
+        ("gone", &|| fs::remove_file(&path).unwrap()),
+    ];
+    for (what, change) in between {
+        stage.write("secrets/bearer", 0o600, &kept);
+        let asked = asking();
+        change();
+        let running = Inventory::take(&asked);
+        assert!(running.files().contains_key(&path), "{what}: it is watched all the same");
+        // What is there now is what the next one is built of.
+        stage.write("secrets/bearer", 0o600, b"another-bearer-another");
+        let next = Inventory::take(&asking());
+        for (from, to) in [(&running, &next), (&before, &running), (&running, &running)] {
+            let changes = Changes::between(&before, from, to);
+            assert!(changes.destinations.contains("archive"), "{what}: {changes:?}");
+        }
+        assert_eq!(Changes::between(&next, &next, &next), Changes::default(), "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_alike_from_another_place_is_compared() {
+    let (here, there) = (stage(), stage());
+    for name in ["tls/one.pem", "tls/one.key"] {
+        there.write(name, 0o600, &fs::read(here.path().join(name)).unwrap());
+    }
+    let own = "[source.own]\non = [\"plain\"]\npath = \"/own\"\nprovider = \"providers/acme.toml\"\n\
+               secrets = [{ file = \"secrets/good\" }]\naddresses = [{ file = \"lists/office.txt\" }]\n\n[[route]]";
+    let text = HOUSE.replace("[[route]]", own);
+    let before = taken(&here, &text);
+    assert_eq!(Changes::between(&before, &before, &taken(&there, &text)), Changes::default());
+    for (name, by) in [
+        ("lists/office.txt", "source own"),
+        ("providers/acme.toml", "source own"),
+        ("secrets/bearer", "destination archive"),
+        ("tls/one.pem", "listen public"),
+    ] {
+        let kept = fs::read(there.path().join(name)).unwrap();
+        there.write(name, 0o600, &[&kept[..], b"\n"].concat());
+        let changes = Changes::between(&before, &before, &taken(&there, &text));
+        assert_eq!(changes.applied, [format!("file {name}: changed ({by})")]);
+        there.write(name, 0o600, &kept);
+    }
+}
+
+#[test]
 fn an_inventory_names_every_file_to_be_watched_and_nothing_else() {
     let stage = stage();
     let inventory = taken(&stage, HOUSE);

@@ -13,7 +13,7 @@ use super::{
     raw, setup,
 };
 use crate::event::Selectors;
-use crate::verify::{Algorithm, Plan, PlanError, Proof, Verifier};
+use crate::verify::{Plan, PlanError, Proof, Verifier};
 
 /// What a file says that leaves all proof to the operator.
 const OPERATOR: &str = "operator";
@@ -266,8 +266,7 @@ fn warnings(verifier: &Verifier) -> Vec<String> {
     if verifier.credential().in_body() {
         warnings.push("the token stands in the body, so it is stored and forwarded with it".to_owned());
     }
-    let weak = |proof: &Proof| matches!(proof.algorithm, Algorithm::Digest(_));
-    if verifier.proofs().iter().any(weak) {
+    if verifier.proofs().iter().any(|proof| proof.algorithm.is_plain()) {
         warnings.push("a plain hash over key and body stands for a signature; some of them can be extended".to_owned());
     }
     warnings

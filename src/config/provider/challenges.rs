@@ -106,7 +106,7 @@ fn guard(reader: &mut Reader<'_>, said: Option<&raw::Echo>) -> Guard {
 fn read_computed(reader: &mut Reader<'_>, file: &raw::File, raw: &raw::Computed) -> Option<Computed> {
     let signs = reader.template(&raw.signs)?;
     let kind = algorithm(reader, &raw.algorithm)?;
-    if !matches!(kind, Algorithm::Hmac(_) | Algorithm::Digest(_)) {
+    if !matches!(kind, Algorithm::Hmac(_)) && !kind.is_plain() {
         reader.wrong_in_file(&raw.algorithm, "an answer is computed by an HMAC or a plain hash", "");
         return None;
     }

@@ -277,7 +277,11 @@ fn signature_at(reader: &mut Reader<'_>, texts: &[Text], lines: bool) -> Option<
 }
 
 fn grammar(reader: &mut Reader<'_>, raw: &raw::Signature, proof: &raw::Proof, algorithm: Algorithm) -> Option<Grammar> {
-    let mut text = |said: &Option<Said>| said.as_ref().and_then(|said| reader.text(said)).map(|text| text.text);
+    // Where only the file is read, what the operator will say is there, and nobody knows it yet.
+    let unsaid = reader.operator.is_none().then(String::new);
+    let mut text = |said: &Option<Said>| {
+        said.as_ref().and_then(|said| reader.text(said).map(|text| text.text).or_else(|| unsaid.clone()))
+    };
     let (prefix, key, tag, time) = (text(&raw.prefix), text(&raw.key), text(&raw.tag), text(&raw.time));
     let parse = raw.parse.as_ref().and_then(|said| reader.text(said));
     let kind = parse.as_ref().map_or("whole", |parse| parse.text.as_str());

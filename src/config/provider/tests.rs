@@ -3,5 +3,6 @@
 mod negatives;
 mod problems;
 mod reach;
+mod rows;
 mod sent;
 mod vectors;

@@ -20,8 +20,7 @@ use super::super::said::{At, Said};
 use super::super::secrets::cause;
 use super::super::sources::BODY_MAX;
 use super::super::{Config, Listener, Source, names, raw};
-use super::{Asked, End, Story, Told, rehearse, sample, usual_host};
-use crate::route::Tenant;
+use super::{Asked, End, Story, Told, called, rehearse, sample, usual_host};
 
 /// The tests of a configuration, and the text they stand in.
 #[derive(Clone, Debug)]
@@ -292,7 +291,7 @@ impl Case {
         }
         let all = match &story.end {
             End::Heard(all) => all,
-            End::Refused(_) | End::Challenged(_) => {
+            End::Refused(_) | End::Challenged { .. } => {
                 let spans = [tenant, kind, route].map(|said| said.as_ref().map(|said| &said.span));
                 let flags = [discard, observed].map(|said| said.as_ref().map(|said| &said.span));
                 let spans = spans.into_iter().chain([to.as_ref().map(|to| &to.span)]).chain(flags);
@@ -329,7 +328,7 @@ impl Case {
         let before = problems.count();
         let route_is = told.route.map_or(NONE, |route| &*route.label);
         let texts = [
-            (tenant, "tenant", tenant_word(told.tenant())),
+            (tenant, "tenant", called(told.tenant())),
             (kind, "kind", &*told.glimpse.kind),
             (route, "route", route_is),
         ];
@@ -362,18 +361,8 @@ fn why(story: &Story<'_>) -> String {
     let status = story.status();
     match &story.end {
         End::Refused(rejection) => format!("it is answered {status}: {rejection}"),
-        End::Challenged(_) => format!("it is a handshake, and answered {status}"),
+        End::Challenged { .. } => format!("it is a handshake, and answered {status}"),
         End::Heard(_) => format!("it is answered {status}"),
-    }
-}
-
-/// A tenant as a test names it.
-fn tenant_word(tenant: Tenant<'_>) -> &str {
-    match tenant {
-        Tenant::None => "none",
-        Tenant::Unknown => "unknown",
-        Tenant::Mixed => "mixed",
-        Tenant::One(name) => name,
     }
 }
 

@@ -168,25 +168,28 @@ fn path(wanted: &Wanted<'_>) -> Result<String, CannotCompose> {
 /// Changes the last character of what proves a request: of the last header that was added, of the query, or of the token
 /// in the path.
 fn forge(source: &Source, query: &str, signed: &mut Signed, path: &mut String) -> Result<(), CannotCompose> {
-    let other = |text: &str| {
-        let mut text = text.to_owned();
-        let last = text.pop();
-        text.push(if last == Some('0') { '1' } else { '0' });
-        text
-    };
     if let Some((_, value)) = signed.headers.last_mut() {
-        let text = other(value.to_str().unwrap_or_default());
+        let text = forged(value.to_str().unwrap_or_default());
         *value = HeaderValue::from_str(&text).map_err(|_| CannotCompose::Target)?;
         return Ok(());
     }
     if signed.query != query {
-        signed.query = other(&signed.query);
+        signed.query = forged(&signed.query);
         return Ok(());
     }
     let tokens = source.built.verifier.path_tokens();
     let token = tokens.first().map(|(_, secret)| percent(secret.expose())).ok_or(CannotCompose::NothingToForge)?;
-    *path = path.replacen(&token, &other(&token), 1);
+    *path = path.replacen(&token, &forged(&token), 1);
     Ok(())
+}
+
+/// What proves a request, with its last character changed.
+#[must_use]
+pub fn forged(text: &str) -> String {
+    let mut text = text.to_owned();
+    let last = text.pop();
+    text.push(if last == Some('0') { '1' } else { '0' });
+    text
 }
 
 /// Bytes as they stand in a segment of a path.

@@ -25,7 +25,7 @@ fn check(tenants: &str, tenant: &str, expected: Option<(u32, u64, u32, u32, u64,
 fn a_tenant_has_its_own_limits_or_those_of_all() {
     const MIB: u64 = 1 << 20;
     check("", "", None);
-    check("", "quota = { events = 1 }", None);
+    check("[tenants.quota]\nevents = 4", "", None);
     check("", "rate = \"100/s\"", Some((100, 1, 500, 1000, 16 * MIB, 300)));
     check("", "rate = \"30/m\"", Some((30, 60, 2, 1000, 16 * MIB, 300)));
     check("", "rate = \"1/h\"", Some((1, 3600, 1, 1000, 16 * MIB, 300)));

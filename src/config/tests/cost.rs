@@ -30,6 +30,11 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "[journal]\nqueue = \"9MiB\"", 4 << 20),
         ("[journal]", "[journal]\nrecent = \"5MiB\"", 1 << 20),
         ("[journal]", "[listen.public.limits]\nconnections = 10001\n[journal]", each),
+        (
+            "[journal]",
+            "[control]\nsocket = \"control.sock\"\n[journal]",
+            64 * Limits::private().connection_bytes(false),
+        ),
         ("url = ", "concurrency = 9\nurl = ", 192 << 10),
         ("url = ", "in-flight = \"9MiB\"\nurl = ", 2 << 20),
         ("provider = ", "proof = { addresses = \"gupshup\" }\nprovider = ", 14 * 96),

@@ -77,6 +77,15 @@ fn what_is_not_here_is_taken_for_right_elsewhere_and_for_wrong_here() {
     assert_eq!(names, ["github", "meta", "partner", "tactium"]);
     let dangers = config.dangers.map(|dangers| dangers.render(false)).unwrap_or_default();
     assert!(!dangers.contains("open files"), "this machine was asked: {dangers}");
+    let left: Vec<&str> = config.unchecked.iter().map(|left| left.what.as_str()).collect();
+    let files =
+        ["ca.pem", "crm", "fullchain.pem", "github", "gupshup.txt", "key.pem", "office.txt", "partner", "token"];
+    let files = files.map(|file| format!("file /etc/elsewhere/{file}"));
+    let variables = ["ELSEWHERE", "KEY", "META", "ONE", "TWO", "VERIFY"].map(|name| format!("variable {name}"));
+    let expected: Vec<&str> =
+        files.iter().map(String::as_str).chain(["the machine"]).chain(variables.iter().map(String::as_str)).collect();
+    assert_eq!(left, expected);
+    assert_eq!(config.destinations.len(), 1, "it is checked wherever this machine keeps its roots");
     let report = load(&stage, TEXT, false).unwrap_err();
     assert!(report.problems().len() >= 13, "{report}");
 }
@@ -102,6 +111,12 @@ fn what_is_here_and_wrong_is_wrong_elsewhere_too() {
         let report = load(&stage, &text, true).err().unwrap_or_else(|| panic!("{wrong} is taken for right"));
         assert!(report.render(false).contains(expected), "{wrong}: {report}");
     }
+    // One of a pair that is here cannot be looked at without the other.
+    let half = TEXT.replace("/etc/elsewhere/fullchain.pem", "tls/one.pem");
+    let config = load(&stage, &half, true).unwrap_or_else(|report| panic!("{report}"));
+    let said = |what: &str| config.unchecked.iter().find(|left| left.what == what).map(|left| left.why);
+    assert!(said("file tls/one.pem").is_some_and(|why| why.starts_with("what it belongs to is not here")));
+    assert!(said("file /etc/elsewhere/key.pem").is_some_and(|why| why.starts_with("it is not here")));
     let pair =
         TEXT.replace("/etc/elsewhere/fullchain.pem", "tls/one.pem").replace("/etc/elsewhere/key.pem", "tls/two.key");
     let report = load(&stage, &pair, true).unwrap_err();
@@ -123,14 +138,65 @@ encoding = "hex"
 key-form = "FORM"
 signs = "{body}"
 "#;
-    for form in ["ed25519-hex", "ed25519-base64", "whpk", "pem", "spki-base64"] {
-        stage.write("own.toml", 0o644, own.replace("FORM", form).as_bytes());
-        let text = TEXT.replacen("provider = \"github\"", "provider = \"own.toml\"", 1);
-        load(&stage, &text, true).unwrap_or_else(|report| panic!("{form}: {report}"));
+    let text = TEXT.replacen("provider = \"github\"", "provider = \"own.toml\"", 1);
+    let all = [
+        ("ed25519", &["ed25519-hex", "ed25519-base64", "ed25519-base64url", "whpk", "pem", "spki-base64"][..]),
+        ("ecdsa-p256-sha256", &["pem", "spki-base64"]),
+        ("rsa-pkcs1-sha256", &["pem", "spki-base64"]),
+        ("rsa-pss-sha512", &["pem"]),
+    ];
+    for (algorithm, forms) in all {
+        for form in forms {
+            let own = own.replace("FORM", form).replace("\"ed25519\"", &format!("\"{algorithm}\""));
+            stage.write("own.toml", 0o644, own.as_bytes());
+            let config = load(&stage, &text, true).unwrap_or_else(|report| panic!("{algorithm} {form}: {report}"));
+            let names: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
+            assert_eq!(names, ["github", "meta", "partner", "tactium"], "{algorithm} {form}: none is left out");
+            let known = &config.sources[0].built;
+            assert_eq!(known.verifier.proofs()[0].keys.len(), 2, "{algorithm} {form}: both of its secrets count");
+        }
     }
     stage.write("own.toml", 0o644, own.replace("FORM", "utf8").as_bytes());
     let text = TEXT.replacen("provider = \"github\"", "provider = \"own.toml\"", 1);
     assert!(load(&stage, &text, true).is_err(), "a form that does not go with the algorithm is taken for right");
+}
+
+/// A value of one form beside secrets of another.
+#[test]
+fn each_secret_that_is_not_here_has_a_stand_in_of_its_own_form() {
+    let stage = Stage::set();
+    let own = r#"format = 1
+title = "Asks for two things"
+docs = ["https://example.com/"]
+checked = "2026-11-20"
+confidence = "C"
+proofs = "all"
+[values.door]
+kind = "secret"
+about = "user and password"
+required = true
+[[proof]]
+signature = { from = ["header:x-signature"] }
+algorithm = "ecdsa-p256-sha256"
+encoding = "hex"
+key-form = "pem"
+signs = "{body}"
+[[proof]]
+signature = { from = ["header:authorization"] }
+algorithm = "basic"
+keys = "door"
+"#;
+    stage.write("own.toml", 0o644, own.as_bytes());
+    let here = "provider = \"own.toml\"\nvalues = { door = { env = \"DOOR\" } }";
+    let text = TEXT.replacen("provider = \"github\"", here, 1);
+    let config = load(&stage, &text, true).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!((config.sources.len(), config.sources[0].built.verifier.proofs().len()), (4, 2));
+    // What is here and wrong is told all the same, and only that.
+    stage.write("secrets/door", 0o600, b"no colon");
+    let text = text.replace("{ env = \"DOOR\" }", "{ file = \"secrets/door\" }");
+    let report = load(&stage, &text, true).unwrap_err();
+    assert_eq!(report.problems().len(), 1, "{report}");
+    assert!(report.to_string().contains("must be user and password with a colon between"), "{report}");
 }
 
 #[test]

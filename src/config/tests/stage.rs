@@ -10,12 +10,12 @@ use crate::config::secrets::Outside;
 use crate::config::{Config, Environment, Report, of_text};
 
 /// Where the configurations under test are.
-pub(in crate::config) fn cases(kind: &str) -> PathBuf {
+pub(crate) fn cases(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(kind)
 }
 
 /// The `.toml` files of a directory, in the order of their names.
-pub(in crate::config) fn configurations(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn configurations(directory: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -26,10 +26,10 @@ pub(in crate::config) fn configurations(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A directory with secrets, certificates and provider files, good ones and bad ones.
-pub(in crate::config) struct Stage(tempfile::TempDir);
+pub(crate) struct Stage(tempfile::TempDir);
 
 impl Stage {
-    pub(in crate::config) fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let stage = Self(tempfile::tempdir().unwrap());
         for (name, mode, bytes) in [
             ("secrets/good", 0o600, b"open-sesame-open-sesame\n" as &[u8]),
@@ -75,11 +75,11 @@ impl Stage {
         stage
     }
 
-    pub(in crate::config) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(in crate::config) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, mode: u32, bytes: &[u8]) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -87,18 +87,12 @@ impl Stage {
     }
 
     /// Builds a text as if it stood on the stage under this name.
-    pub(in crate::config) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
+    pub(crate) fn build(&self, name: &str, text: &str) -> Result<Config, Report> {
         self.build_where(name, text, u64::MAX, "")
     }
 
     /// Where the system allows so many open files, and knows these hosts.
-    pub(in crate::config) fn build_where(
-        &self,
-        name: &str,
-        text: &str,
-        files: u64,
-        hosts: &str,
-    ) -> Result<Config, Report> {
+    pub(crate) fn build_where(&self, name: &str, text: &str, files: u64, hosts: &str) -> Result<Config, Report> {
         let environment = |name: &str| match name {
             "GOOD" | "META_APP_SECRET" | "CRM_API_KEY" => Some(OsString::from("open-sesame-open-sesame")),
             "EMPTY" => Some(OsString::new()),
@@ -112,7 +106,7 @@ impl Stage {
 }
 
 /// A configuration to which nothing has to be added; it has a line for every section that a test may change.
-pub(in crate::config) const WELL: &str = r#"format = 1
+pub(crate) const WELL: &str = r#"format = 1
 
 [listen.public]
 address = "127.0.0.1:8443"

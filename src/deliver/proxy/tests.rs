@@ -1,10 +1,21 @@
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::super::alarm::{Alarm, Limits};
+use super::super::attempt::{Ended, Heard, Kit, attempt};
 use super::super::client::{Network, Shut};
 use super::super::plan::{Destination, Plan};
+use super::super::request::{Facts, Names, Parcel};
 use super::super::tls::{Pin, Roots, Trust};
-use super::super::upstream::{Act, OK, Upstream, answer};
+use super::super::upstream::{Act, Identity, OK, Upstream, answer};
 use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::event::Head;
+use crate::retry::{Fault, Outcome, Success};
+use crate::verify::Credential;
 
 fn proxy(at: &Upstream, auth: Option<Auth>) -> Proxy {
     Proxy { url: format!("http://{}", at.address).into(), auth }
@@ -99,6 +110,81 @@ async fn a_proxy_that_is_asked_for_the_whole_url_gets_its_credentials_with_it() 
                     proxy-authorization: Bearer token\r\n\r\n";
     assert_eq!(request.expose(), expected.as_bytes());
     assert!(to.door.origin().is_empty());
+}
+
+/// How an attempt ends by this plan.
+async fn tried(plan: Plan) -> Heard {
+    let to = Destination::build(plan, &mut Roots::default()).unwrap();
+    let (mut alarm, stop) = (Alarm::new(Instant::now()), std::sync::OnceLock::new());
+    let mut limits = Limits { alarm: &mut alarm, deadline: Instant::now() + Duration::from_secs(20), stop: &stop };
+    let head = Head::encode(&Method::POST, "", "", &HeaderMap::new(), &Credential::NONE);
+    let facts = Facts { event_id: [7; 16], attempt: 1, accepted: Timestamp::ZERO, span: 1 };
+    let parcel = Parcel { head: &head, body: &[], facts, courier: None, names: Names::default() };
+    let ended = attempt(&to, &mut Kit::default(), &mut limits, (&Clock::system(), &Network::default()), &parcel).await;
+    let Ended::Heard(heard) = ended else { panic!("{ended:?}") };
+    heard
+}
+
+fn says(status: u16) -> Vec<Act> {
+    answer(&format!("HTTP/1.1 {status} As Told\r\nserver: somebody\r\ncontent-length: 0\r\n\r\n"))
+}
+
+const fn against_it(status: u16) -> Outcome {
+    Outcome::Event { status, retry_after: None }
+}
+
+#[tokio::test]
+async fn of_what_is_said_to_a_request_for_the_whole_url_only_407_is_surely_the_proxys() {
+    let faults = [
+        (407, Outcome::of_fault(Fault::Proxy)),
+        (503, Outcome::of_fault(Fault::Answer(503))),
+        (401, against_it(401)),
+        (403, against_it(403)),
+        (511, against_it(511)),
+    ];
+    for (status, expected) in faults {
+        let upstream = Upstream::new(vec![says(status)]).await;
+        let plan = Plan { proxy: Some(proxy(&upstream, None)), ..Plan::new("crm", "http://crm.example.com/") };
+        let heard = tried(plan).await;
+        assert_eq!(heard.outcome, expected, "{status}");
+        let said = heard.detail.unwrap_or_default();
+        assert_eq!(said.starts_with("the proxy wants credentials (407)"), status == 407, "{status}: {said}");
+    }
+    // Whatever the operator takes for success: the destination never had it.
+    let upstream = Upstream::new(vec![says(407)]).await;
+    let success = Success::parse(&["2xx", "4xx"]).unwrap();
+    let plan = Plan { proxy: Some(proxy(&upstream, None)), success, ..Plan::new("crm", "http://crm.example.com/") };
+    assert_eq!(tried(plan).await.outcome, Outcome::of_fault(Fault::Proxy));
+}
+
+#[tokio::test]
+async fn where_no_proxy_can_have_said_it_407_is_an_answer_like_any_other() {
+    let straight = Upstream::new(vec![says(407)]).await;
+    assert_eq!(tried(Plan::new("crm", &straight.url("/hook"))).await.outcome, against_it(407));
+    let identity = Identity::new(|_| {});
+    let secure = Upstream::tls(vec![says(407)], &identity).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).into();
+    let trust = Trust::Authority(identity.pem());
+    let plan = Plan {
+        proxy: Some(Proxy { url, auth: None }),
+        trust,
+        ..Plan::new("crm", &format!("https://{}/", secure.address))
+    };
+    // In a tunnel it is not the proxy who speaks.
+    let tunnel = async {
+        let (mut one, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            assert!(one.read_buf(&mut read).await.unwrap() > 0, "it is asked for");
+        }
+        one.write_all(b"HTTP/1.1 200 Yes\r\n\r\n").await.unwrap();
+        let mut other = TcpStream::connect(secure.address).await.unwrap();
+        // However it ends.
+        drop(tokio::io::copy_bidirectional(&mut one, &mut other).await);
+    };
+    let heard = tokio::select! { heard = tried(plan) => heard, () = tunnel => panic!("the tunnel ended first") };
+    assert_eq!(heard.outcome, against_it(407));
 }
 
 #[test]

@@ -338,7 +338,7 @@ fn a_value_that_would_lead_out_of_the_path_is_not_sent() {
 }
 
 #[test]
-fn writing_a_head_allocates_nothing_whatever_is_asked_of_it() {
+fn writing_a_head_allocates_nothing_whatever_is_woven_into_it() {
     let secret = Secret::new(b"whsec_b25lIGtleSBvZiB0d2VudHktZm91ciBi".to_vec());
     let clothes: [&dyn Fn(&mut Plan); 3] =
         [&|_| {}, &|plan| plan.sign = vec![Signer::read(Form::Whsec, &secret).unwrap()], &|plan| {
@@ -348,8 +348,8 @@ fn writing_a_head_allocates_nothing_whatever_is_asked_of_it() {
         }];
     let brought = [("cookie", "a=b"), ("x-stays", "here")];
     let brought = brought.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
-    // A path with dots or escapes is looked at in a copy.
-    let head = Head::encode(&Method::PUT, "/ab", "x=1", &brought.into_iter().collect(), &Credential::default());
+    let head =
+        Head::encode(&Method::PUT, "/v1.0/a%2fb/..c", "x=1", &brought.into_iter().collect(), &Credential::default());
     let body = [Bytes::from_static(b"hello")];
     for (number, clothes) in clothes.iter().enumerate() {
         let (to, clock) = (destination(clothes), Clock::system());

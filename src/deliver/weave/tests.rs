@@ -6,7 +6,7 @@ const VALUES: Values<'_> = Values {
     source: "whatsapp",
     tenant: "acme",
     kind: "order/created \u{e9}\r\n%",
-    id: [0xab; 16],
+    id: Some([0xab; 16]),
     attempt: 3,
     path: "/a%20b",
 };

@@ -1,6 +1,5 @@
 //! What a caller hears when the journal, or the line, is in trouble.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -12,98 +11,12 @@ use super::rooms::{PEER, Rooms, event};
 use crate::admission;
 use crate::ingress::body::tests::{Script, Step};
 use crate::ingress::room::PATIENCE;
-use crate::journal::{File, Guard, Memory, Options, Storage};
+use crate::journal::{Ailing, Memory, Options};
 use crate::snapshot::ListenerId;
 
-/// Files in memory whose next syncs fail.
-#[derive(Clone, Debug, Default)]
-struct Flaky {
-    files: Memory,
-    failures: Arc<AtomicU32>,
-}
-
-#[derive(Debug)]
-struct FlakyFile {
-    file: Arc<dyn File>,
-    failures: Arc<AtomicU32>,
-}
-
-impl Flaky {
-    fn file(&self, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(FlakyFile { file: file?, failures: Arc::clone(&self.failures) }))
-    }
-}
-
-impl Storage for Flaky {
-    fn lock(&self) -> io::Result<Box<dyn Guard>> {
-        self.files.lock()
-    }
-
-    fn create_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.create_directory(directory)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.files.list(directory)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(self.files.open(name))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(self.files.create(name))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.sync_directory(directory)
-    }
-
-    fn free_space(&self) -> io::Result<u64> {
-        self.files.free_space()
-    }
-
-    fn entropy(&self, out: &mut [u8]) -> io::Result<()> {
-        self.files.entropy(out)
-    }
-}
-
-impl File for FlakyFile {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(into, offset)
-    }
-
-    fn write_at(&self, pieces: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        self.file.write_at(pieces, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        if self.failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(io::Error::other("the disk says no"));
-        }
-        self.file.sync_data()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-}
-
 pub(super) fn rooms(options: Options) -> (Rooms, Arc<AtomicU32>) {
-    let storage = Flaky::default();
-    let failures = Arc::clone(&storage.failures);
+    let storage = Ailing::default();
+    let failures = Arc::clone(&storage.syncs);
     let rooms = Rooms::with(Arc::new(storage), options, admission::Limits::default());
     // Whatever the opening left to do is done: the next sync is an event's.
     rooms.work();

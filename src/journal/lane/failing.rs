@@ -33,6 +33,11 @@ impl Failing {
         self.0.get(&segment).is_some_and(|tries| tries.times >= READ_TRIES)
     }
 
+    /// Whether the last read of this segment failed.
+    pub(crate) fn has_failed(&self, segment: u64) -> bool {
+        self.0.contains_key(&segment)
+    }
+
     /// Whether the next read of this segment waits.
     pub(crate) fn waits(&self, segment: u64, now: Timestamp) -> bool {
         self.0.get(&segment).is_some_and(|tries| now < tries.again && tries.again.since(now) <= READ_AGAIN)

@@ -13,6 +13,7 @@ use crate::journal::event::{Death, Stored};
 const DELIVERED_MAX: usize = 1000;
 const FAILED_MAX: usize = 8;
 const DEAD_MAX: usize = 32;
+const UNLISTED_MAX: usize = 1000;
 /// Failures, each with up to 1 KiB of an answer, that may wait for the disk; events with their bodies that become dead
 /// letters, and how many bytes of them; and deliveries. At the bound the lane hands nothing out.
 pub(crate) const FAILED_WAITING_MAX: usize = 256;
@@ -58,6 +59,8 @@ pub(crate) struct Outcomes {
     pub(crate) failed: Vec<Failed>,
     pub(crate) dying: Vec<Dying>,
     pub(crate) dead: Vec<Dead>,
+    /// Dead letters that are none any more, by the sequences in them.
+    pub(crate) unlisted: Vec<u64>,
     /// All that is owed was released.
     pub(crate) dropped: bool,
 }
@@ -65,7 +68,8 @@ pub(crate) struct Outcomes {
 impl Outcomes {
     /// Whether nothing is left that a log record must say.
     pub(crate) fn is_empty(&self) -> bool {
-        self.delivered.is_empty() && self.failed.is_empty() && self.dead.is_empty() && !self.dropped
+        let lists = self.delivered.is_empty() && self.failed.is_empty() && self.dead.is_empty();
+        lists && self.unlisted.is_empty() && !self.dropped
     }
 
     /// Whether more waits for the disk than may grow any further.
@@ -82,13 +86,19 @@ impl Outcomes {
 
     /// Takes what may be written: outcomes of events up to `durable`, and not more than fit the smallest segment.
     pub(crate) fn take(&mut self, durable: u64) -> Self {
-        Self {
+        let mut taken = Self {
             delivered: take_some(&mut self.delivered, DELIVERED_MAX, |seq| *seq <= durable),
             failed: take_some(&mut self.failed, FAILED_MAX, |failed| failed.seq <= durable),
             dying: Vec::new(),
             dead: take_some(&mut self.dead, DEAD_MAX, |dead| dead.seq <= durable),
+            unlisted: Vec::new(),
             dropped: std::mem::take(&mut self.dropped),
+        };
+        if self.dead.is_empty() {
+            // None of these is listed again by a record of its death that comes later.
+            taken.unlisted = take_some(&mut self.unlisted, UNLISTED_MAX, |_| true);
         }
+        taken
     }
 
     /// Whether there is something to do: letters to write, or what [`Outcomes::take`] would take.
@@ -102,6 +112,7 @@ impl Outcomes {
             || self.delivered.iter().any(|seq| *seq <= durable)
             || self.failed.iter().any(|failed| failed.seq <= durable)
             || self.dead.iter().any(|dead| dead.seq <= durable)
+            || (!self.unlisted.is_empty() && self.dead.is_empty())
     }
 
     /// The oldest sequence of which something final is not on disk yet.
@@ -118,6 +129,7 @@ impl Outcomes {
         self.delivered.append(&mut older.delivered);
         self.failed.append(&mut older.failed);
         self.dead.append(&mut older.dead);
+        self.unlisted.append(&mut older.unlisted);
         self.dropped |= older.dropped;
     }
 

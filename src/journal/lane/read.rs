@@ -34,7 +34,7 @@ impl ReadJob {
     #[must_use]
     pub fn run(self) -> ReadDone {
         let found = if self.sparing {
-            events_in(&Sparing(&*self.segment.file), &self.segment, &self.wants, self.piece)
+            events_in(&Sparing::new(&*self.segment.file), &self.segment, &self.wants, self.piece)
         } else {
             events(&self.segment, &self.wants, self.piece)
         };

@@ -114,6 +114,8 @@ pub(crate) struct State {
     pub(crate) waker: Option<Waker>,
     /// Sequences of its dead letters.
     pub(crate) dead: RoaringTreemap,
+    /// Of these, those whose replays are on their way to the disk.
+    pub(crate) retrying: BTreeSet<u64>,
     pub(crate) died: u64,
     pub(crate) expired: u64,
     /// In flight, because their letters are being written, by the sequence they were taken under.
@@ -352,13 +354,21 @@ impl State {
         }
     }
 
+    /// This one is no dead letter any more.
+    pub(crate) fn unlist(&mut self, seq: u64) {
+        if self.dead.remove(seq) {
+            self.outcomes.unlisted.push(seq);
+        }
+    }
+
     /// Nothing is owed any more.
     pub(crate) fn drop_all(&mut self) {
         let live = self.owed.live();
         self.owed = Owed::restored(RoaringTreemap::new(), live);
         self.fetched.clear();
         self.dying.clear();
-        self.outcomes = Outcomes { dropped: true, ..Outcomes::default() };
+        let unlisted = std::mem::take(&mut self.outcomes.unlisted);
+        self.outcomes = Outcomes { dropped: true, unlisted, ..Outcomes::default() };
     }
 
     /// What is in flight of an erased event is not to be attempted again.

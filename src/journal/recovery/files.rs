@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::journal::checkpoint::Checkpoint;
+use crate::journal::lane::Sparing;
 use crate::journal::segment::{Header, Identity, LOG, log_name, parse_name};
 use crate::journal::storage::{File, Storage, read_full};
 
@@ -36,12 +37,14 @@ pub(crate) fn files(storage: &dyn Storage) -> io::Result<Headers> {
     for number in numbers {
         let file = storage.open(&log_name(number))?;
         let mut piece = vec![0; 16 << 10];
-        let mut read = read_full(&*file, &mut piece, 0)?;
+        // What cannot be read of it is no header, and reported where its records are looked for.
+        let sparing = Sparing::new(&*file);
+        let mut read = read_full(&sparing, &mut piece, 0)?;
         let mut header = Header::decode(&piece[..read]);
         if header.is_none() && read == piece.len() {
             // A long table of names.
             piece.resize(HEADER_MAX, 0);
-            read = read_full(&*file, &mut piece, 0)?;
+            read = read_full(&sparing, &mut piece, 0)?;
             header = Header::decode(&piece[..read]);
         }
         if header.is_none()

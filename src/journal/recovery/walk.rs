@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,9 +11,10 @@ use super::PIECE;
 use super::files::Found;
 use crate::clock::Timestamp;
 use crate::journal::checkpoint::{Checkpoint, Sealed};
-use crate::journal::event::Stored;
-use crate::journal::frame::{Content, Envelope, Kind, Seal, array_at, field, u64_at};
+use crate::journal::event::{Stored, since};
+use crate::journal::frame::{Content, Envelope, Kind, Seal, array_at, field};
 use crate::journal::index::{Index, Segment};
+use crate::journal::lane::Sparing;
 use crate::journal::replay::{Replay, carried_from};
 use crate::journal::scan::{Scanner, Seen, envelope};
 use crate::journal::segment::{End, Names};
@@ -162,7 +164,8 @@ impl Walk {
         let length = file.length()?;
         let limit = stated.unwrap_or(length).min(length);
         let seal = segment.seal.clone();
-        let mut scanner = Scanner::new(&*file, &seal, from, limit, PIECE);
+        let sparing = Sparing::new(&*file);
+        let mut scanner = Scanner::new(&sparing, &seal, from, limit, PIECE);
         let mut reading = Reading { mark: from, end: from, first_hole: self.holes.len(), epoch };
         while let Some(seen) = scanner.next()? {
             match seen {
@@ -185,7 +188,7 @@ impl Walk {
             return Ok(());
         }
         segment.end = end.max(mark);
-        self.judge(first_hole, mark, segment.end);
+        self.judge(first_hole, mark, segment.end, &sparing.lost());
         if last && length >= whole {
             self.doubtful = Some((file, mark.min(segment.end), segment.end));
         }
@@ -239,10 +242,15 @@ impl Walk {
         }
     }
 
-    /// Tells the torn holes of a segment without a stated end from damage.
-    fn judge(&mut self, first_hole: usize, mark: u64, end: u64) {
+    /// Tells the torn holes of a segment without a stated end from damage. What the medium has `lost` may have held
+    /// records that somebody got a receipt for, wherever it lies.
+    fn judge(&mut self, first_hole: usize, mark: u64, end: u64, lost: &[Range<u64>]) {
         for hole in &mut self.holes[first_hole..] {
-            if hole.at >= end && hole.event.is_none() {
+            let within = |lost: &&Range<u64>| lost.start < hole.at + hole.length && hole.at < lost.end;
+            let last = lost.iter().filter(within).map(|lost| lost.end).max();
+            if let Some(last) = last {
+                hole.length = hole.length.min(last.max(end).saturating_sub(hole.at));
+            } else if hole.at >= end && hole.event.is_none() {
                 // Nothing whole behind it: the end of the log.
                 self.torn_bytes += hole.solid;
                 hole.length = 0;
@@ -291,7 +299,7 @@ fn note_event(segment: &mut Segment, seq: u64, at: u64, envelope: &Envelope<'_>)
     segment.last_seq = segment.last_seq.max(seq);
     segment.learn(seq, at);
     segment.event_bytes += envelope.length() as u64;
-    let accepted = Timestamp::from_micros(u64_at(envelope.rest(), 40));
+    let accepted = since(envelope);
     segment.last_accepted = segment.last_accepted.max(accepted);
     if segment.first_accepted == Timestamp::ZERO || accepted < segment.first_accepted {
         segment.first_accepted = accepted;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::clock::{Clock, Hand, Timestamp};
 use crate::journal::{
-    Delivery, DestinationPlan, Journal, Lane, Memory, Options, Pending, Record, Refused, Report, Settlement, Step,
-    Storage, Taken, Target, Writer,
+    Ailing, Delivery, DestinationPlan, Journal, Lane, Memory, Options, Pending, Record, Refused, Report, Settlement,
+    Step, Storage, Taken, Target, Writer,
 };
 
 pub(super) const START: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -40,8 +40,22 @@ pub(super) fn plans() -> Vec<DestinationPlan> {
 }
 
 pub(super) fn open(storage: &Memory, options: Options, plans: &[DestinationPlan], at: Timestamp) -> Rig {
+    open_seam(Arc::new(storage.clone()), storage, options, plans, at)
+}
+
+/// On a disk that may ail.
+pub(super) fn on(disk: &Ailing, options: Options, at: Timestamp) -> Rig {
+    open_seam(Arc::new(disk.clone()), &disk.files, options, &plans(), at)
+}
+
+fn open_seam(
+    seam: Arc<dyn Storage>,
+    storage: &Memory,
+    options: Options,
+    plans: &[DestinationPlan],
+    at: Timestamp,
+) -> Rig {
     let (clock, hand) = Clock::manual(at);
-    let seam: Arc<dyn Storage> = Arc::new(storage.clone());
     let opened = Journal::open(seam, options, clock.clone(), &["source"], plans);
     let (journal, writer, report) = opened.expect("it opens");
     Rig { storage: storage.clone(), journal, writer, report, hand, clock }

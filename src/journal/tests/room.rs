@@ -31,6 +31,31 @@ fn the_queue_is_bounded_and_all_or_none() {
 }
 
 #[test]
+fn records_gather_after_a_crowd_but_never_while_some_are_left_of_it() {
+    let mut rig = open(
+        &Memory::new(),
+        Options { segment_size: 1 << 20, size: 64 << 20, keep_dead_size: 4 << 20, ..small() },
+        &plans(),
+        START,
+    );
+    // One batch takes 1,024.
+    for number in 1..=1_500 {
+        drop(rig.append(number, 10).unwrap());
+    }
+    let lane = rig.journal.lane(0).unwrap();
+    let (mut written, mut waits) = (vec![0], Vec::new());
+    for _ in 0..100 {
+        rig.writer.step();
+        let (pause, owed) = (rig.writer.pause(), lane.backlog().owed);
+        if written.last() != Some(&owed) {
+            written.push(owed);
+            waits.push(pause.is_some());
+        }
+    }
+    assert_eq!((&written[..], &waits[..]), (&[0, 1_024, 1_500][..], &[false, true][..]));
+}
+
+#[test]
 fn segments_turn_over_as_long_as_everybody_takes_what_is_owed() {
     let mut rig = fresh();
     let lanes = [rig.journal.lane(0).unwrap(), rig.journal.lane(1).unwrap()];

@@ -1,131 +1,20 @@
 //! A piece of a segment that cannot be read costs the events in it, and no other.
 
-use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use super::rig::{Rig, START, number_of, plans, record, small};
+use super::rig::{Rig, START, number_of, on, plans, record, small};
 use crate::clock::Clock;
 use crate::journal::lane::{READ_AGAIN, READ_TRIES};
-use crate::journal::{File, Guard, Journal, Lane, Memory, Settlement, Storage, Taken, dead_reason};
-
-/// What a read of a stretch of each segment says.
-#[derive(Clone, Copy, Debug)]
-struct Fault {
-    from: u64,
-    to: u64,
-    number: i32,
-}
-
-/// Files in memory of which a stretch cannot be read.
-#[derive(Clone, Debug, Default)]
-struct Worn {
-    files: Memory,
-    fault: Arc<Mutex<Option<Fault>>>,
-    failed: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct WornFile {
-    file: Arc<dyn File>,
-    disk: Worn,
-    segment: bool,
-}
-
-impl Worn {
-    fn file(&self, name: &str, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(WornFile { file: file?, disk: self.clone(), segment: name.starts_with("log/") }))
-    }
-
-    fn breaks(&self, from: u64, to: u64, number: i32) {
-        *self.fault.lock().unwrap() = Some(Fault { from, to, number });
-    }
-
-    fn heals(&self) {
-        *self.fault.lock().unwrap() = None;
-    }
-}
-
-impl Storage for Worn {
-    fn lock(&self) -> io::Result<Box<dyn Guard>> {
-        self.files.lock()
-    }
-
-    fn create_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.create_directory(directory)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.files.list(directory)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(name, self.files.open(name))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.file(name, self.files.create(name))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.files.remove(name)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.files.sync_directory(directory)
-    }
-
-    fn free_space(&self) -> io::Result<u64> {
-        self.files.free_space()
-    }
-
-    fn entropy(&self, out: &mut [u8]) -> io::Result<()> {
-        self.files.entropy(out)
-    }
-}
-
-impl File for WornFile {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let end = offset + into.len() as u64;
-        match *self.disk.fault.lock().unwrap() {
-            Some(fault) if self.segment && offset < fault.to && fault.from < end => {
-                self.disk.failed.fetch_add(1, SeqCst);
-                Err(io::Error::from_raw_os_error(fault.number))
-            }
-            _ => self.file.read_at(into, offset),
-        }
-    }
-
-    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        self.file.write_at(pieces, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-}
+use crate::journal::{Ailing, Journal, Lane, OpenError, Settlement, Storage, Taken, dead_reason};
 
 const EVENTS: u64 = 200;
 
 /// A journal that owes two hundred events of a kilobyte, most of them not at hand.
-fn owing() -> (Worn, Rig) {
-    let (disk, (clock, hand)) = (Worn::default(), Clock::manual(START));
-    let seam: Arc<dyn Storage> = Arc::new(disk.clone());
-    let (journal, writer, report) = Journal::open(seam, small(), clock.clone(), &["source"], &plans()).unwrap();
-    let mut rig = Rig { storage: disk.files.clone(), journal, writer, report, hand, clock };
+fn owing() -> (Ailing, Rig) {
+    let disk = Ailing::default();
+    let mut rig = on(&disk, small(), START);
     for number in 1..=EVENTS {
         drop(rig.journal.append_one(record(number, 1000, START)).unwrap());
     }
@@ -161,11 +50,11 @@ fn deliver(rig: &mut Rig, lane: &Lane, rounds: u32) -> (Vec<u64>, u32) {
 
 #[test]
 fn a_block_that_is_lost_costs_the_events_in_it_after_some_tries() {
-    // EIO, ENODATA, EBADMSG, EUCLEAN.
-    for number in [5, 61, 74, 117] {
+    // In each segment of 64 KiB one block: EIO, ENODATA, EBADMSG, EUCLEAN. Or the first two, or the last.
+    let blocks = [5, 61, 74, 117].map(|number| (20_480, 24_576, number));
+    for (from, to, number) in blocks.into_iter().chain([(0, 8192, 5), (61_440, 65_536, 5)]) {
         let (disk, mut rig) = owing();
-        // In each segment of 64 KiB one block.
-        disk.breaks(20_480, 24_576, number);
+        disk.breaks(from, to, number);
         for id in [0, 1] {
             let lane = rig.journal.lane(id).unwrap();
             let (delivered, failed) = deliver(&mut rig, &lane, 10_000);
@@ -181,21 +70,23 @@ fn a_block_that_is_lost_costs_the_events_in_it_after_some_tries() {
             assert_eq!(lane.backlog().owed, 0);
             let letters = rig.journal.dead(id, 0, 1000).unwrap();
             assert!(letters.iter().all(|letter| letter.reason == dead_reason::DAMAGED && letter.content.is_none()));
-            assert!(!letters.is_empty() && letters.len() <= lost.len(), "{letters:?}");
+            assert!((!letters.is_empty() || from == 0) && letters.len() <= lost.len(), "{letters:?}");
         }
         assert!(rig.journal.health().damage >= 6, "{:?}", rig.journal.health());
-        disk.heals();
-        let rig = rig_again(rig, &disk);
-        assert_eq!(rig.journal.lane(0).unwrap().backlog().owed, 0, "what was given up is not owed again");
+        for heals in [false, true] {
+            if heals {
+                disk.heals();
+            }
+            rig = rig_again(rig, &disk);
+            assert_eq!(rig.journal.lane(0).unwrap().backlog().owed, 0, "what was given up is not owed again");
+        }
     }
 }
 
-fn rig_again(rig: Rig, disk: &Worn) -> Rig {
-    let Rig { storage, journal, writer, report: _, hand, clock } = rig;
-    drop((journal, writer));
-    let seam: Arc<dyn Storage> = Arc::new(disk.clone());
-    let (journal, writer, report) = Journal::open(seam, small(), clock.clone(), &["source"], &plans()).unwrap();
-    Rig { storage, journal, writer, report, hand, clock }
+fn rig_again(rig: Rig, disk: &Ailing) -> Rig {
+    let now = rig.clock.now();
+    drop(rig);
+    on(disk, small(), now)
 }
 
 #[test]
@@ -212,7 +103,7 @@ fn what_fails_as_a_whole_or_for_another_reason_is_tried_for_ever_and_costs_nothi
         disk.heals();
         let (rest, _) = deliver(&mut rig, &lane, 10_000);
         assert_eq!([some, rest].concat(), (1..=EVENTS).collect::<Vec<u64>>(), "{from} {number}");
-        assert!(disk.failed.load(SeqCst) > 0);
+        assert!(disk.unread.load(SeqCst) > 0);
     }
 }
 
@@ -315,5 +206,82 @@ fn what_a_worn_segment_still_owes_is_carried_forward_and_the_segment_goes() {
             assert!(if passes { lost == 0 } else { (1..=5).contains(&lost) }, "{lost} are lost: {numbers:?}");
             assert!(numbers.iter().all(|number| owed(*number)), "{numbers:?}");
         }
+    }
+}
+
+#[test]
+fn an_opening_goes_around_what_cannot_be_read_and_names_what_that_costs() {
+    let blocks = [(0, 4096), (0, 12_288), (8192, 12_288), (20_480, 24_576), (57_344, 65_536)];
+    let logs = blocks.iter().map(|(from, to)| ("log/", *from, *to, true));
+    let graves = blocks.iter().map(|(from, to)| ("dead/", *from, *to, true));
+    let others = [("dead/", 0, u64::MAX, true), ("state/", 0, u64::MAX, false), ("FORMAT", 0, u64::MAX, false)];
+    for (which, from, to, named) in logs.chain(graves).chain(others) {
+        for checkpoint in [true, false] {
+            // The names stand in every header and in the checkpoints; one of these must be left.
+            let checkpoint = checkpoint || (which, from) == ("log/", 0) || which == "state/";
+            let (disk, mut rig) = owing();
+            let lane = rig.journal.lane(1).unwrap();
+            while let Some(delivery) = rig.take(&lane) {
+                let died = Settlement::Dead { reason: 1, attempt: 1, status: 500, answer: "no".into() };
+                lane.settle(delivery, if lane.backlog().owed % 2 == 0 { died } else { Settlement::Delivered });
+                rig.rest();
+            }
+            drop(lane);
+            for name in disk.files.list("state").unwrap().iter().filter(|_| !checkpoint) {
+                disk.files.remove(&format!("state/{name}")).unwrap();
+            }
+            disk.breaks_in(which, from, to, 5);
+            rig = rig_again(rig, &disk);
+            let case = format!("{which} {from} {checkpoint}: {:?} {:?}", rig.report.damage, rig.report.notes);
+            assert!(disk.unread.load(SeqCst) > 0, "{case}");
+            if which != "log/" || !checkpoint {
+                assert_eq!(!rig.report.damage.is_empty(), named, "{case}");
+            }
+            assert_eq!(rig.journal.health().damage, rig.report.damage.len() as u64, "{case}");
+            let lane = rig.journal.lane(0).unwrap();
+            let (delivered, _) = deliver(&mut rig, &lane, 10_000);
+            rig.rest();
+            let letters = rig.journal.dead(0, 0, 1000).unwrap();
+            let told = |number: u64| {
+                rig.report.damage.iter().any(|damage| damage.sequences.contains(&number))
+                    || letters.iter().any(|letter| letter.seq == number && letter.reason == dead_reason::DAMAGED)
+            };
+            let lost: Vec<u64> = (1..=EVENTS).filter(|number| !delivered.contains(number)).collect();
+            // Each is named, or counted by the lane where not even its envelope can be read.
+            let counted = rig.journal.health().damage - rig.report.damage.len() as u64;
+            let untold = lost.iter().filter(|number| !told(**number)).count() as u64;
+            assert!(untold <= counted, "{lost:?} of {case}");
+            assert!(lost.len() <= if which == "log/" { 50 } else { 0 }, "{lost:?} of {case}");
+            let dead = rig.journal.dead(1, 0, 1000).unwrap().len();
+            let least = if from == 0 && to == u64::MAX && which == "dead/" { 0 } else { 60 };
+            assert!((least..=100).contains(&dead), "{dead} letters of {case}");
+            // What comes now is kept, and what was given up does not come again.
+            drop(rig.append(EVENTS + 1, 1000).unwrap());
+            rig.rest();
+            drop(lane);
+            disk.heals();
+            rig = rig_again(rig, &disk);
+            let lane = rig.journal.lane(0).unwrap();
+            assert_eq!(deliver(&mut rig, &lane, 100).0, [EVENTS + 1], "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_gone_is_no_reason_to_open_without_what_lies_there() {
+    for (which, to, number) in [("", u64::MAX, 5), ("log/", u64::MAX, 5), ("log/", 4096, 12), ("dead/", 4096, 12)] {
+        let (disk, mut rig) = owing();
+        let lane = rig.journal.lane(0).unwrap();
+        let delivery = rig.take(&lane).expect("it is owed");
+        lane.settle(delivery, Settlement::Dead { reason: 1, attempt: 1, status: 500, answer: "no".into() });
+        rig.rest();
+        drop((lane, rig));
+        disk.breaks_in(which, 0, to, number);
+        let seam: Arc<dyn Storage> = Arc::new(disk.clone());
+        let clock = Clock::manual(START).0;
+        let opened = Journal::open(seam, small(), clock, &["source"], &plans());
+        assert!(matches!(opened, Err(OpenError::Io { .. })), "{which} {number}");
+        disk.heals();
+        assert_eq!(on(&disk, small(), START).journal.lane(0).unwrap().backlog().owed, EVENTS - 1);
     }
 }

@@ -10,7 +10,7 @@ use super::outcomes::Written;
 use super::{Writer, gather};
 use crate::clock::Timestamp;
 use crate::journal::frame::{self, Builder, Kind};
-use crate::journal::inbox::Item;
+use crate::journal::inbox::{Item, Letter};
 use crate::journal::release::Done;
 use crate::journal::storage::write_full;
 
@@ -207,9 +207,9 @@ impl Writer {
             let mut place = first_place;
             for item in items {
                 segment.learn(item.seq, place);
-                segment.last_accepted = segment.last_accepted.max(item.accepted);
-                if segment.first_accepted == Timestamp::ZERO || item.accepted < segment.first_accepted {
-                    segment.first_accepted = item.accepted;
+                segment.last_accepted = segment.last_accepted.max(item.since);
+                if segment.first_accepted == Timestamp::ZERO || item.since < segment.first_accepted {
+                    segment.first_accepted = item.since;
                 }
                 place += u64::from(item.length);
             }
@@ -221,6 +221,7 @@ impl Writer {
         let mut touched = Vec::new();
         for item in items {
             self.owe(item, &mut touched);
+            self.replaces(item.letter, true);
             if let Some(entry) = &item.dedup {
                 self.repeats.note(entry);
             }
@@ -254,6 +255,19 @@ impl Writer {
             }
             if !touched.contains(&target.destination) {
                 touched.push(target.destination);
+            }
+        }
+    }
+
+    /// What stood in this letter was replayed: it goes, if that is durable.
+    fn replaces(&self, letter: Option<Letter>, durable: bool) {
+        let Some(letter) = letter else { return };
+        if let Some(cell) = self.shared.known().lane(letter.destination) {
+            let mut state = cell.state();
+            state.retrying.remove(&letter.seq);
+            if durable {
+                state.unlist(letter.seq);
+                self.shared.outcome_noted();
             }
         }
     }
@@ -319,6 +333,7 @@ impl Writer {
                 }
                 self.shared.ring().remove(item.seq);
                 self.forget_early(place);
+                self.replaces(self.taken.items[place].letter, false);
             }
         }
         let count = u32::try_from(range.len() - again.len()).unwrap_or(u32::MAX);
@@ -367,9 +382,10 @@ impl Writer {
             then: item.then.take(),
             buffered: true,
             appended: item.appended,
-            accepted: item.accepted,
+            since: item.since,
             dedup: item.dedup.take(),
             carried_from: None,
+            letter: None,
         };
         let old = moved.seq;
         let targets = Arc::clone(&moved.targets);

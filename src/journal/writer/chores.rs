@@ -267,6 +267,12 @@ impl Writer {
                     self.shared.outcome_noted();
                 }
             }
+            Command::Unlist(letter) => {
+                if let Some(cell) = self.shared.known().lane(letter.destination) {
+                    cell.state().unlist(letter.seq);
+                    self.shared.outcome_noted();
+                }
+            }
         }
     }
 }

@@ -72,6 +72,13 @@ impl Writer {
         if failed {
             self.house.erasing.append(&mut erasing);
             self.house.erase_pause = Some(now.plus(PAUSE));
+        } else {
+            let mut inbox = self.shared.inbox();
+            for done in erasing {
+                let place = inbox.erasing.iter().position(|asked| *asked == done.event_id);
+                place.map(|place| inbox.erasing.swap_remove(place));
+            }
+            inbox.erasures += 1;
         }
         self.house.dirty = true;
     }
@@ -101,7 +108,7 @@ fn erase_in_segment(segment: &Segment, ids: &[[u8; 16]]) -> io::Result<Vec<Store
             Some(Kind::Attempt) => {
                 envelope.field(field::EVENT_ID, 0).filter(|bytes| bytes.len() == 16).map(|bytes| array_at(bytes, 0))
             }
-            Some(Kind::Delivered | Kind::Dead | Kind::Mark | Kind::Erase | Kind::Drop) | None => None,
+            Some(Kind::Delivered | Kind::Dead | Kind::Mark | Kind::Erase | Kind::Drop | Kind::Unlisted) | None => None,
         };
         if id.is_some_and(|id| ids.contains(&id)) {
             blank(&*segment.file, &segment.seal, at, &envelope)?;

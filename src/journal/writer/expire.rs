@@ -61,7 +61,7 @@ impl Writer {
             return self.expire(lane, &segment, now, dead_reason::SPACE, past);
         }
         now.since(segment.first_accepted) >= age
-            && self.expire(lane, &segment, now, dead_reason::AGE, |stored| now.since(stored.accepted) >= age)
+            && self.expire(lane, &segment, now, dead_reason::AGE, |stored| now.since(stored.since()) >= age)
     }
 
     /// About how many bytes the events take that a destination is owed.

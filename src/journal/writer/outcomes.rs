@@ -127,10 +127,21 @@ fn encode(written: &mut Written, lane: u32, outcomes: &Outcomes) {
             builder.finish((0, 0), (0, 0))
         });
     }
-    let stretches = stretches(&outcomes.delivered);
-    for some in stretches.chunks(STRETCHES) {
+    list(written, Kind::Delivered, destination, &outcomes.delivered);
+    for failed in &outcomes.failed {
+        attempt(written, destination, failed);
+    }
+    for one in &outcomes.dead {
+        dead(written, one);
+    }
+    list(written, Kind::Unlisted, destination, &outcomes.unlisted);
+}
+
+/// Sequences of one destination.
+fn list(written: &mut Written, kind: Kind, destination: [u8; 4], sequences: &[u64]) {
+    for some in stretches(sequences).chunks(STRETCHES) {
         written.frame(|out| {
-            let mut builder = Builder::new(out, Kind::Delivered, 0);
+            let mut builder = Builder::new(out, kind, 0);
             let entries = some.iter().map(|(first, count)| {
                 let mut entry = [0; 12];
                 entry[..8].copy_from_slice(&first.to_le_bytes());
@@ -141,12 +152,6 @@ fn encode(written: &mut Written, lane: u32, outcomes: &Outcomes) {
             builder.field_of(field::DELIVERED, pieces);
             builder.finish((0, 0), (0, 0))
         });
-    }
-    for failed in &outcomes.failed {
-        attempt(written, destination, failed);
-    }
-    for one in &outcomes.dead {
-        dead(written, one);
     }
 }
 

@@ -18,7 +18,7 @@ impl Writer {
             return None;
         }
         let found = match self.house.failing.is_worn(segment.number) {
-            true => events_in(&Sparing(&*segment.file), segment, wants, piece),
+            true => events_in(&Sparing::new(&*segment.file), segment, wants, piece),
             false => events(segment, wants, piece),
         };
         match found {

@@ -31,6 +31,10 @@ fn a_certificate_is_shown_where_it_is_asked_for_and_taken_in_when_its_file_chang
         eventually("the refusal", || attempts(&house, name, "tls") >= 1.0);
     }
     assert!(vault.calls().is_empty());
+    // What to do about it is in the log.
+    for why in ["does not know who signed the certificate that it is shown", "asks who calls and is shown nothing"] {
+        eventually("the reason in the log", || house.log().contains(why));
+    }
     let first = authority.sign("porteiro.example");
     write(&estate, &first);
     eventually("the delivery", || vault.calls().len() == 1);

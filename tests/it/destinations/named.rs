@@ -49,3 +49,57 @@ fn nothing_leads_to_a_listener_of_the_house() {
     assert_eq!(metrics.value("porteiro_journal_events_total", &[]), 2.0, "nothing came in again");
     metrics.no_panics();
 }
+
+/// Every name and address of this machine that its loopback knows leads to a listener that is bound to this.
+#[track_caller]
+fn check_wildcard(bound: &str, hosts: &[&str]) {
+    let sink = Sink::start(Manner::Well);
+    let there = format!("[destination.there]\nurl = \"{}\"\n", sink.url());
+    let names: Vec<String> = (0..hosts.len()).map(|number| format!("self-{number}")).collect();
+    let to: Vec<&str> = names.iter().map(String::as_str).chain(["there"]).collect();
+    let text = |sections: &str, to: &[&str]| {
+        configuration(sections, to).replacen("\"127.0.0.1:0\"", &format!("\"{bound}\""), 1)
+    };
+    let estate = Estate::new(&text(&there, &["there"]));
+    let house = House::start(&estate);
+    let address = house.address("plain");
+    assert!(address.ip().is_unspecified(), "{address}");
+    // Only the house itself knows its port. That its address is declared changes nothing.
+    let sections = names.iter().zip(hosts).fold(there, |text, (name, host)| {
+        let url = format!("http://{host}:{}/shop/round", address.port());
+        let declared = if *host == "localhost" { "addresses = [\"127.0.0.0/8\", \"::1\"]\n" } else { "" };
+        format!("{text}[destination.{name}]\nurl = \"{url}\"\n{declared}")
+    });
+    estate.write("porteiro.toml", text(&sections, &to).as_bytes());
+    reload(&house, 2.0);
+    send(&house, "", &[], 1);
+    for (name, host) in names.iter().zip(hosts) {
+        eventually("the refusal", || attempts(&house, name, "denied") >= 1.0);
+        for other in ["delivered", "refused", "connect", "busy", "broken"] {
+            assert_eq!(attempts(&house, name, other), 0.0, "{host}: {other}");
+        }
+        assert_eq!(house.metrics().value("porteiro_backlog_events", &[("destination", name)]), 1.0, "{host}");
+    }
+    eventually("the delivery", || sink.count() == 1);
+    eventually("the reasons in the log", || {
+        let log = house.log();
+        let told = |name: &String| {
+            let of = format!("\"destination\":\"{name}\"");
+            log.lines().any(|line| line.contains(&of) && line.contains("a listener of this house"))
+        };
+        names.iter().all(told)
+    });
+    let metrics = house.metrics();
+    assert_eq!(metrics.value("porteiro_journal_events_total", &[]), 1.0, "nothing came in again");
+    metrics.no_panics();
+}
+
+#[test]
+fn a_listener_on_every_address_is_no_destination_by_any_of_them() {
+    check_wildcard("0.0.0.0:0", &["localhost", "127.0.0.1", "127.0.0.2", "0.0.0.0"]);
+    // A machine without IPv6 has no such listener.
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        let hosts = ["localhost", "127.0.0.1", "127.0.0.2", "[::1]", "[::]", "[::ffff:127.0.0.1]", "0.0.0.0"];
+        check_wildcard("[::]:0", &hosts);
+    }
+}

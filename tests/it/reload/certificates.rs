@@ -74,3 +74,23 @@ fn a_certificate_and_a_secret_are_taken_in_when_their_files_change_and_sessions_
     assert_eq!(connect(address, &new).1, *made.cert.der());
     house.metrics().no_panics();
 }
+
+#[test]
+fn a_file_that_is_taken_in_hides_no_text_that_was_refused() {
+    let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
+    let text = two_destinations(&one.url(), &two.url());
+    let estate = Estate::new(&text);
+    let house = House::start(&estate);
+    let stands = || house.metrics().value("porteiro_config_last_reload_successful", &[]);
+    estate.write("porteiro.toml", text.replace("provider = \"meta\"", "provider = \"mta\"").as_bytes());
+    house.signal(rustix::process::Signal::HUP);
+    eventually("the refusal", || house.log().contains("configuration not reloaded"));
+    assert_eq!(stands(), 0.0);
+    estate.write("secret", b"the next secret of the tests");
+    eventually("the secret", || house.log().contains("file secret: changed (source whatsapp)"));
+    assert_eq!(stands(), 0.0, "what the operator wrote is still not in force");
+    estate.write("porteiro.toml", text.as_bytes());
+    house.signal(rustix::process::Signal::HUP);
+    eventually("the text", || stands() == 1.0);
+    house.metrics().no_panics();
+}

@@ -20,7 +20,7 @@ fn text<'a>(json: &'a Json, key: &str) -> &'a str {
     json[key].as_str().unwrap_or_default()
 }
 
-fn read(case: &Json) -> Sent {
+pub(super) fn read(case: &Json) -> Sent {
     let mut headers = HeaderMap::new();
     for (name, value) in case["headers"].as_object().into_iter().flatten() {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a vector has header names");
@@ -76,7 +76,7 @@ fn besides(json: &Json) -> Besides {
 }
 
 /// The provider as the vectors configure it; with other keys where asked for.
-fn build(provider: &Provider, json: &Json, others: bool) -> Built {
+pub(super) fn build(provider: &Provider, json: &Json, others: bool) -> Built {
     let (given, proof) = if others { ("other-secrets", "other-proof") } else { ("secrets", "proof") };
     let other = || vec![Secret::new(b"a-key-that-signed-nothing".to_vec())];
     let secrets = match secrets(&json[given]) {
@@ -116,8 +116,8 @@ fn every_vector_is_accepted_and_every_change_of_it_refused_for_its_reason() {
             counts.0 += 1;
             for (change, changed, expected) in negatives::of(&sent, &built, verified) {
                 let found = changed.proven(&built).map(|_| ());
-                assert_eq!(found, expected, "{told}: {change}\n{changed:?}");
-                if expected.is_ok() { counts.1 += 1 } else { counts.2 += 1 }
+                assert!(expected.fits(found), "{told}: {change}: {found:?}, not {expected:?}\n{changed:?}");
+                if expected.accepts() { counts.1 += 1 } else { counts.2 += 1 }
             }
         }
     }

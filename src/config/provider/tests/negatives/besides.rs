@@ -42,7 +42,7 @@ impl Maker<'_> {
     fn add(&mut self, change: &str, expected: Result<(), VerifyError>, edit: impl FnOnce(&mut Sent)) {
         let mut sent = self.sent.clone();
         edit(&mut sent);
-        self.cases.push((change.to_owned(), sent, expected));
+        self.cases.push((change.to_owned(), sent, expected.into()));
     }
 
     fn header(&mut self, name: &HeaderName) {
@@ -67,10 +67,10 @@ impl Maker<'_> {
         let rest = self.sent.path[before..].to_owned();
         let token = rest.split('/').next().expect("it is there");
         let tail = rest[token.len()..].to_owned();
-        let mut to = |change: &str, expected, token: &str| {
+        let mut to = |change: &str, expected: Result<(), VerifyError>, token: &str| {
             let path = format!("{}{token}{tail}", &self.sent.path[..before]);
             let sent = Sent { path, ..self.sent.clone() };
-            self.cases.push((change.to_owned(), sent, expected));
+            self.cases.push((change.to_owned(), sent, expected.into()));
         };
         for at in 0..token.len() {
             to("another path token", Err(VerifyError::WrongSignature), &flip_text(token, at));
@@ -84,7 +84,7 @@ impl Maker<'_> {
         to("the same path token, escaped", Ok(()), &escaped);
         let query = format!("token={token}");
         let elsewhere = Sent { query, path: self.sent.path.replace(token, "x"), ..self.sent.clone() };
-        self.cases.push(("the token in the query".to_owned(), elsewhere, Err(VerifyError::WrongSignature)));
+        self.cases.push(("the token in the query".to_owned(), elsewhere, Err(VerifyError::WrongSignature).into()));
     }
 
     fn addresses(&mut self) {

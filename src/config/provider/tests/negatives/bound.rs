@@ -4,7 +4,7 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::Maker;
+use super::{Expected, Maker, WRONG};
 use crate::verify::{UrlForms, VerifyError};
 
 impl Maker<'_> {
@@ -12,17 +12,21 @@ impl Maker<'_> {
     pub(super) fn bound(&mut self, change: impl Into<String>, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut body = self.sent.body.clone();
         edit(&mut body);
-        let expected = if !self.proof.binds_body() || body == self.sent.body {
-            Ok(())
+        let expected: Expected = if !self.proof.binds_body() || body == self.sent.body {
+            Ok(()).into()
+        } else if self.reads_body() {
+            Expected::Refused
+        } else if self.proof.algorithm.is_token() {
+            Err(VerifyError::Claim).into()
         } else if !self.covers_form() {
-            Err(VerifyError::WrongSignature)
+            WRONG.into()
         } else if !self.is_form() {
             let told = self.sent.query.contains("bodySHA256=");
-            Err(if told { VerifyError::BodyDigest } else { VerifyError::BodyNotBound })
+            Err(if told { VerifyError::BodyDigest } else { VerifyError::BodyNotBound }).into()
         } else if sorted(&body) == sorted(&self.sent.body) {
-            Ok(())
+            Ok(()).into()
         } else {
-            Err(VerifyError::WrongSignature)
+            WRONG.into()
         };
         self.add(change, expected, |sent| sent.body = body);
     }
@@ -37,7 +41,7 @@ impl Maker<'_> {
 
     /// The content type decides what of a body is signed.
     pub(super) fn kind(&mut self) {
-        let expected = if self.covers_form() && self.is_form() { Err(VerifyError::WrongSignature) } else { Ok(()) };
+        let expected = if self.covers_form() && self.is_form() { WRONG } else { Ok(()) };
         self.add("another content type", expected, |sent| sent.set(&CONTENT_TYPE, "application/json"));
         self.add("no content type", expected, |sent| drop(sent.headers.remove(CONTENT_TYPE)));
         let spelt = "Application/X-WWW-Form-URLencoded ; charset=utf-8";
@@ -48,17 +52,20 @@ impl Maker<'_> {
 
     /// Every part of the URL is covered, or none.
     pub(super) fn url(&mut self) {
-        let covered = self.names_url();
-        let expected = if covered { Err(VerifyError::WrongSignature) } else { Ok(()) };
+        let covered = self.url;
+        let wrong = if self.proof.algorithm.is_token() { Err(VerifyError::Claim) } else { WRONG };
+        let expected = if covered { wrong } else { Ok(()) };
         let more = if self.sent.query.is_empty() { "x=1".to_owned() } else { format!("{}&x=1", self.sent.query) };
         self.add("a field more in the query", expected, |sent| sent.query = more);
-        self.add("another path", expected, |sent| {
+        let moved = if self.proof.signs.covers("path") { WRONG } else { expected };
+        self.add("another path", moved, |sent| {
             (sent.pattern, sent.path) = ("/other".to_owned(), "/other".to_owned());
         });
         if !covered {
             return self.add("no public URL", Ok(()), |sent| sent.public_url = None);
         }
-        self.add("no public URL", Err(VerifyError::NoPublicUrl), |sent| sent.public_url = None);
+        let unknown = if self.proof.algorithm.is_token() { wrong } else { Err(VerifyError::NoPublicUrl) };
+        self.add("no public URL", unknown, |sent| sent.public_url = None);
         let url = self.sent.public_url.clone().expect("a URL is signed");
         let ports = self.proof.urls == UrlForms::Twilio;
         let usual = if url.starts_with("https://") { ":443" } else { ":80" };
@@ -70,7 +77,7 @@ impl Maker<'_> {
             ("the usual port", format!("{url}{usual}"), ports && !ported),
         ] {
             if !(ported && change.ends_with("port")) {
-                let expected = if same { Ok(()) } else { Err(VerifyError::WrongSignature) };
+                let expected = if same { Ok(()) } else { wrong };
                 self.add(change, expected, |sent| sent.public_url = Some(other));
             }
         }
@@ -79,10 +86,6 @@ impl Maker<'_> {
             let other = format!("{url}:4711");
             self.add("another port", expected, |sent| sent.public_url = Some(other));
         }
-    }
-
-    fn names_url(&self) -> bool {
-        self.proof.urls != UrlForms::Exact
     }
 }
 
@@ -98,7 +101,7 @@ fn sorted(body: &[u8]) -> Vec<u8> {
     fields.into_iter().flat_map(|(name, value)| [name, value].concat()).collect()
 }
 
-fn plain(text: &[u8]) -> Vec<u8> {
+pub(super) fn plain(text: &[u8]) -> Vec<u8> {
     let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let (mut out, mut at) = (Vec::new(), 0);
     while at < text.len() {
