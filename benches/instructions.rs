@@ -2,9 +2,12 @@
 //! `benches/instructions` runs this twice under callgrind and divides the difference.
 //!
 //! The environment says what (`WHAT`: nothing for accepted events, `store` for events put straight into the journal,
-//! `deliver` for the same and their delivery) and how often (`TIMES`).
+//! `deliver` for the same and their delivery, `pass` for reading a batch of 100 changes whole, `split` for reading it part
+//! by part) and how often (`TIMES`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on says so by ending")]
 
+#[path = "support/batches.rs"]
+mod batches;
 #[path = "support/deliveries.rs"]
 mod deliveries;
 #[path = "support/rooms.rs"]
@@ -23,6 +26,8 @@ fn main() {
         None => accept(times),
         Some("store") => deliveries::run(times, true),
         Some("deliver") => deliveries::run(times, false),
+        Some("pass") => batches::run(times, false),
+        Some("split") => batches::run(times, true),
         Some(other) => panic!("{other} is nothing that is counted here"),
     }
 }

@@ -224,3 +224,24 @@ fn check_and_send_tell_of_each_event_of_a_batch() {
     }
     scene.settled(1, 1);
 }
+
+#[test]
+fn of_what_is_only_observed_each_part_is_counted_by_whom_it_would_be_sent_to() {
+    let (acme, bolt) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
+    let text = configuration(&acme.url(), &bolt.url(), "");
+    let estate = Estate::new(&text.replace("batch = \"split\"", "batch = \"split\"\nmode = \"observe\""));
+    let house = House::start(&estate);
+    let mut client = house.plain();
+    let of =
+        |marks: std::ops::Range<u64>| batch(&[entry("w1", &marks.map(|mark| change("101", mark)).collect::<Vec<_>>())]);
+    let both = batch(&[entry("w1", &[change("101", 1), change("202", 2)]), entry("w2", &[change("999", 3)])]);
+    for body in [&both, &both, &of(4..7), &of(1..5)] {
+        assert_eq!(send(&mut client, body).status, 200);
+    }
+    let metrics = house.metrics();
+    let would = |to| metrics.value("porteiro_would_send_events_total", &[("source", "whatsapp"), ("destination", to)]);
+    // Of the last one two are new: what was observed is remembered part by part, too.
+    assert_eq!((would("one"), would("two")), (1.0 + 3.0 + 2.0, 1.0));
+    assert_eq!((acme.count(), bolt.count(), metrics.value("porteiro_journal_events_total", &[])), (0, 0, 0.0));
+    metrics.no_panics();
+}
