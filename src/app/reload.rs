@@ -22,11 +22,13 @@ use super::notify::Notify;
 use super::observing;
 use super::watch::{LOOK, Scope, Watcher, stamps};
 use crate::admin::{Answer, NotReloaded, Reloaded, Wrong};
+use crate::clock::Timestamp;
 use crate::config::{self, Changes, Config, Inventory, Report};
 use crate::deliver::{self, Running};
 use crate::drain::Drain;
 use crate::journal::{ConfigureError, DestinationPlan};
 use crate::listen::tls::Tls;
+use crate::snapshot::Snapshot;
 use crate::tenant::Table;
 
 /// How many may wait for a reload.
@@ -190,20 +192,14 @@ impl Reloader {
     async fn take_in(&mut self, next: Config) -> Result<Reloaded, String> {
         let changes = Changes::between(&self.started, &self.config.inventory, &next.inventory);
         self.name(&next).await.map_err(|error| error.to_string())?;
-        let assembly = Arc::clone(&self.assembly);
-        let Assembly { journal, metrics, admission, .. } = &*assembly;
-        let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let generation = self.generation + 1;
         let now = self.assembly.clock.now();
-        let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
-        let before = self.assembly.snapshot.load();
-        let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
-        let snapshot = snapshot.map_err(|error| error.to_string())?;
+        let (next, snapshot) = self.build(next, generation, now).await?;
         // From here on nothing is refused any more.
         self.lanes.name_tenants(&next, &snapshot.tenants);
         self.send(&next, &changes.destinations)?;
-        drop((before, self.assembly.snapshot.swap(snapshot)));
-        observing::tell(Some(&self.config), &next, metrics, &self.assembly.destinations);
+        let left = self.assembly.snapshot.swap(snapshot);
+        observing::tell(Some(&self.config), &next, &self.assembly.metrics, &self.assembly.destinations);
         self.assembly.silence.follow(&next, &self.assembly.metrics, now);
         for (name, tls) in &self.doors {
             let now = next.listeners.iter().find(|listener| listener.name == *name);
@@ -214,9 +210,24 @@ impl Reloader {
         self.park(&next).await.map_err(|error| error.to_string())?;
         self.generation = generation;
         let dangers = next.dangers.as_ref().map(lines_of).unwrap_or_default();
-        self.config = Arc::new(next);
+        let left = (left, std::mem::replace(&mut self.config, Arc::new(next)));
+        // No request waits until many tenants have been forgotten.
+        drop(spawn_blocking(move || drop(left)).await);
         let Changes { applied, restart, destinations: _ } = changes;
         Ok(Reloaded { generation, changed: applied, restart, dangers })
+    }
+
+    /// What the corridors see of this configuration. With many tenants that takes its time, for which no request waits.
+    async fn build(&self, next: Config, generation: u64, now: Timestamp) -> Result<(Config, Snapshot), String> {
+        let assembly = Arc::clone(&self.assembly);
+        let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
+        let build = move || {
+            let Assembly { journal, metrics, admission, snapshot, .. } = &*assembly;
+            let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
+            let built = assembly::snapshot(&rooms, &next, generation, Some(&snapshot.load()));
+            built.map(|built| (next, built)).map_err(|error| error.to_string())
+        };
+        spawn_blocking(build).await.map_err(|error| error.to_string())?
     }
 
     /// Gives ids to names that the journal does not know; nobody who has one already notices.
