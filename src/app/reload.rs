@@ -22,11 +22,13 @@ use super::notify::Notify;
 use super::observing;
 use super::watch::{LOOK, Scope, Watcher, stamps};
 use crate::admin::{Answer, NotReloaded, Reloaded, Wrong};
-use crate::config::{self, Changes, Config, Inventory, Report};
+use crate::clock::Timestamp;
+use crate::config::{self, Changes, Config, Destination, Inventory, Report};
 use crate::deliver::{self, Running};
 use crate::drain::Drain;
 use crate::journal::{ConfigureError, DestinationPlan};
 use crate::listen::tls::Tls;
+use crate::snapshot::Snapshot;
 use crate::tenant::Table;
 
 /// How many may wait for a reload.
@@ -119,6 +121,8 @@ pub(super) struct Reloader {
     notify: Arc<Notify>,
     generation: u64,
     standing: Standing,
+    /// The journal was not told yet what this configuration asks of it.
+    owes_plans: bool,
 }
 
 impl Reloader {
@@ -132,7 +136,7 @@ impl Reloader {
     ) -> Self {
         let started = config.inventory.fixed();
         let (generation, standing) = (assembly::FIRST, Standing::default());
-        Self { config, started, assembly, doors, lanes, notify, generation, standing }
+        Self { config, started, assembly, doors, lanes, notify, generation, standing, owes_plans: false }
     }
 
     /// Reloads whenever it is asked to or a file changes, until the house closes.
@@ -190,20 +194,15 @@ impl Reloader {
     async fn take_in(&mut self, next: Config) -> Result<Reloaded, String> {
         let changes = Changes::between(&self.started, &self.config.inventory, &next.inventory);
         self.name(&next).await.map_err(|error| error.to_string())?;
-        let assembly = Arc::clone(&self.assembly);
-        let Assembly { journal, metrics, admission, .. } = &*assembly;
-        let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let generation = self.generation + 1;
         let now = self.assembly.clock.now();
-        let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
-        let before = self.assembly.snapshot.load();
-        let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
-        let snapshot = snapshot.map_err(|error| error.to_string())?;
+        let (next, snapshot) = self.build(next, generation, now).await?;
+        let fresh = self.fresh(&next)?;
         // From here on nothing is refused any more.
         self.lanes.name_tenants(&next, &snapshot.tenants);
-        self.send(&next, &changes.destinations)?;
-        drop((before, self.assembly.snapshot.swap(snapshot)));
-        observing::tell(Some(&self.config), &next, metrics, &self.assembly.destinations);
+        self.send(&next, &changes.destinations, fresh);
+        let left = self.assembly.snapshot.swap(snapshot);
+        observing::tell(Some(&self.config), &next, &self.assembly.metrics, &self.assembly.destinations);
         self.assembly.silence.follow(&next, &self.assembly.metrics, now);
         for (name, tls) in &self.doors {
             let now = next.listeners.iter().find(|listener| listener.name == *name);
@@ -211,12 +210,27 @@ impl Reloader {
                 tls.adopt(now);
             }
         }
-        self.park(&next).await.map_err(|error| error.to_string())?;
+        self.park(&next).await;
         self.generation = generation;
         let dangers = next.dangers.as_ref().map(lines_of).unwrap_or_default();
-        self.config = Arc::new(next);
+        let left = (left, std::mem::replace(&mut self.config, Arc::new(next)));
+        // No request waits until many tenants have been forgotten.
+        drop(spawn_blocking(move || drop(left)).await);
         let Changes { applied, restart, destinations: _ } = changes;
         Ok(Reloaded { generation, changed: applied, restart, dangers })
+    }
+
+    /// What the corridors see of this configuration. With many tenants that takes its time, for which no request waits.
+    async fn build(&self, next: Config, generation: u64, now: Timestamp) -> Result<(Config, Snapshot), String> {
+        let assembly = Arc::clone(&self.assembly);
+        let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
+        let build = move || {
+            let Assembly { journal, metrics, admission, snapshot, .. } = &*assembly;
+            let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
+            let built = assembly::snapshot(&rooms, &next, generation, Some(&snapshot.load()));
+            built.map(|built| (next, built)).map_err(|error| error.to_string())
+        };
+        spawn_blocking(build).await.map_err(|error| error.to_string())?
     }
 
     /// Gives ids to names that the journal does not know; nobody who has one already notices.
@@ -233,13 +247,18 @@ impl Reloader {
         self.configure(next, &plans).await
     }
 
-    /// The journal goes by the new plans, and parks what the configuration does not know any more.
-    async fn park(&self, next: &Config) -> Result<(), ConfigureError> {
+    /// The journal goes by the new plans, and parks what the configuration does not know any more. Where it cannot, the
+    /// next reload tries again.
+    async fn park(&mut self, next: &Config) {
         let plans = observing::plans(next);
-        if plans == observing::plans(&self.config) {
-            return Ok(());
+        if !self.owes_plans && plans == observing::plans(&self.config) {
+            return;
         }
-        self.configure(next, &plans).await
+        let told = self.configure(next, &plans).await;
+        self.owes_plans = told.is_err();
+        if let Err(error) = told {
+            tracing::error!(%error, "the journal goes on by what it was told before; the next reload tells it again");
+        }
     }
 
     async fn configure(&self, next: &Config, plans: &[DestinationPlan]) -> Result<(), ConfigureError> {
@@ -252,18 +271,24 @@ impl Reloader {
         told.await.unwrap_or(Err(ConfigureError::Ended))
     }
 
-    /// Starts, changes, pauses and resumes lanes.
-    fn send(&mut self, next: &Config, changed: &BTreeSet<String>) -> Result<(), String> {
+    /// The lanes of destinations that have none yet; if one of them cannot be had, none is taken.
+    fn fresh(&self, next: &Config) -> Result<Vec<Started>, String> {
+        let Assembly { journal, metrics, destinations, .. } = &*self.assembly;
+        let take = |to: &Destination| {
+            let name = &*to.plan.name;
+            let id = assembly::destination_id(journal, name).map_err(|error| error.to_string())?;
+            let lane = journal.lane(id).ok_or_else(|| format!("the lane of destination {name} is taken"))?;
+            Ok((Arc::clone(&to.built), lane, destinations.of(name, metrics)))
+        };
+        observing::live(next).filter(|to| !self.lanes.running.contains_key(&*to.plan.name)).map(take).collect()
+    }
+
+    /// Changes, resumes, starts and pauses lanes.
+    fn send(&mut self, next: &Config, changed: &BTreeSet<String>, fresh: Vec<Started>) {
         let before: BTreeSet<&str> = observing::live(&self.config).map(|to| &*to.plan.name).collect();
         for to in observing::live(next) {
             let name = &*to.plan.name;
-            let Some(running) = self.lanes.running.get(name) else {
-                let Assembly { journal, metrics, destinations, .. } = &*self.assembly;
-                let id = assembly::destination_id(journal, name).map_err(|error| error.to_string())?;
-                let lane = journal.lane(id).ok_or_else(|| format!("the lane of destination {name} is taken"))?;
-                self.lanes.start((Arc::clone(&to.built), lane, destinations.of(name, metrics)));
-                continue;
-            };
+            let Some(running) = self.lanes.running.get(name) else { continue };
             if !before.contains(name) {
                 running.replace(Arc::clone(&to.built));
                 running.resume();
@@ -271,11 +296,13 @@ impl Reloader {
                 running.replace(Arc::clone(&to.built));
             }
         }
+        for started in fresh {
+            self.lanes.start(started);
+        }
         let left = before.into_iter().filter(|name| !observing::live(next).any(|to| &*to.plan.name == *name));
         for running in left.filter_map(|name| self.lanes.running.get(name)) {
             running.pause();
         }
-        Ok(())
     }
 
     /// Counts it, and tells the log.
@@ -357,26 +384,4 @@ fn lines_of(dangers: &Report) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_that_was_refused_stays_refused_until_a_text_is_taken() {
-        use Scope::{Files, Whole};
-        let steps = [
-            (Files, true, true),
-            (Files, false, false),
-            (Files, true, true),
-            (Whole, false, false),
-            (Files, true, false),
-            (Files, false, false),
-            (Files, true, false),
-            (Whole, true, true),
-            (Files, true, true),
-        ];
-        let mut standing = Standing::default();
-        for (place, (scope, well, expected)) in steps.into_iter().enumerate() {
-            assert_eq!(standing.after(scope, well), expected, "step {place}");
-        }
-    }
-}
+mod tests;

@@ -224,8 +224,14 @@ fn buckets_survive_a_new_configuration_by_name() {
     let (next, _) = used(wider);
     assert_eq!((0..9).filter(|_| passes(&next, "meta", "1")).count(), 3);
     assert_eq!((0..9).filter(|_| passes(&next, "meta", "x")).count(), 2);
-    let (next, _) = used(Spec { unknown_max: 0, unknown: Some(limits(3)), ..spec() });
-    assert_eq!(next.tidy(NOW), 0);
+    for (unknown_max, left) in [(0, 0), (1, 1), (2, 1)] {
+        let (next, _) = used(Spec { unknown_max, unknown: Some(limits(3)), ..spec() });
+        assert_eq!(next.tidy(NOW), left, "room for {unknown_max}");
+    }
+    let crowd = Table::build(&spec(), None, NOW);
+    assert!(["x", "y", "z"].iter().all(|key| passes(&crowd, "meta", key)));
+    let next = Table::build(&Spec { unknown_max: 2, ..spec() }, Some(&crowd), NOW);
+    assert_eq!(next.tidy(NOW), 2, "no more are taken over than there is room for");
     let mut renamed = spec();
     renamed.tenants[0].name = "acme2".into();
     let (next, _) = used(renamed);

@@ -53,12 +53,13 @@ impl Unknown {
     /// The same under other limits.
     pub(super) fn converted(&self, limits: &Limits, max: usize, now: Timestamp) -> Self {
         let next = Self::new(limits, max);
-        for entry in &self.buckets {
-            if next.buckets.len() < max {
-                next.buckets.insert(*entry.key(), entry.value().converted(&self.pace, &next.pace, now));
-            }
+        // Counted here: asking the table takes every lock in it. No number comes twice.
+        let mut count = 0;
+        for entry in self.buckets.iter().take(max) {
+            next.buckets.insert(*entry.key(), entry.value().converted(&self.pace, &next.pace, now));
+            count += 1;
         }
-        next.count.store(next.buckets.len(), Ordering::Relaxed);
+        next.count.store(count, Ordering::Relaxed);
         next
     }
 
