@@ -2,8 +2,9 @@
 //!
 //! Promises: whatever a peer does or leaves undone, its connection is in one [`Phase`], and every phase but an answer
 //! under way (which has limits of its own) ends by a deadline. One timer serves them all, set anew only when it would
-//! ring too late. A connection that has been idle for a moment holds no buffers: its HTTP state is taken down, and
-//! built again when the next byte comes.
+//! ring too late. A peer that is gone is not worked for: its request ends at once when its connection broke, and soon after
+//! the peer stopped sending, which one that still listens may do too. A connection that has been idle for a moment holds
+//! no buffers: its HTTP state is taken down, and built again when the next byte comes.
 //!
 //! Must not know: what is answered.
 
@@ -27,12 +28,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::inflow::Inflow;
-use super::watch::{Standing, Watch};
+use super::watch::{Peer, Shared, Standing, Watch};
 use super::{Closing, Limits};
 use crate::drain::Drain;
 
 /// After this long without a byte an idle connection gives its buffers back.
 const PARK_AFTER: Duration = Duration::from_millis(500);
+/// After this long a peer that stopped sending is taken for one that is gone, if it still has no answer. Nothing tells
+/// the two apart, and those who wait for a destination's answer may take a place for long.
+const SHUT: Duration = Duration::from_secs(1);
 /// A peer that does not take our goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -44,7 +48,7 @@ pub(super) fn http(limits: &Limits) -> http1::Builder {
         .max_headers(limits.headers)
         .max_header_size(limits.head_size)
         .max_buf_size(limits.head_size.max(8 * 1024))
-        // Who stops sending after the request still wants its answer; a hang-up is noticed when that is written.
+        // Who stops sending after the request still wants its answer; whether they hung up, `Course` finds out.
         .half_close(true);
     http
 }
@@ -71,10 +75,14 @@ where
             Parked::Closing => return goodbye(stream, None).await,
         };
         let standing = Arc::new(Standing::default());
-        let io = TokioIo::new(Watch::new(stream, first, Arc::clone(&standing)));
+        let shared = Arc::new(Shared::new(stream, first));
+        let io = TokioIo::new(Watch::new(Arc::clone(&shared), Arc::clone(&standing)));
         let mut http = http.serve_connection(io, service_fn(|request| one(request, &standing, drain, &answer)));
-        let ended = Course::new(&standing, limits).run(&mut http, drain).await;
-        stream = http.into_parts().io.into_inner().into_inner();
+        let ended = Course::new(&standing, limits).run(&mut http, &shared, drain).await;
+        drop(http);
+        // Nobody else has it: whatever reads by it went with `http`.
+        let alone = Arc::into_inner(shared)?;
+        stream = alone.into_inner();
         match ended {
             Ended::Idle(since) => (deadline, late) = (since + limits.idle, Closing::Idle),
             Ended::Over(Some(Closing::BadHead)) => {
@@ -142,6 +150,7 @@ where
     F: Future<Output = Response<Full<Bytes>>>,
 {
     standing.begun.fetch_add(1, Relaxed);
+    standing.whole.store(false, Relaxed);
     let old = request.version() < Version::HTTP_11;
     let coded = request.headers().contains_key(TRANSFER_ENCODING);
     let expects =
@@ -194,6 +203,8 @@ struct Course<'a> {
     phase: (Phase, u32),
     since: Instant,
     thrown: usize,
+    /// Since when the peer has not been able to send, as far as is known.
+    shut: Option<Instant>,
     /// When the timer will ring.
     rings: Option<Instant>,
     closing: bool,
@@ -202,11 +213,12 @@ struct Course<'a> {
 impl<'a> Course<'a> {
     fn new(standing: &'a Standing, limits: &'a Limits) -> Self {
         let since = Instant::now();
-        Self { standing, limits, phase: (Phase::Head, 0), since, thrown: 0, rings: None, closing: false }
+        Self { standing, limits, phase: (Phase::Head, 0), since, thrown: 0, shut: None, rings: None, closing: false }
     }
 
-    async fn run<I, S>(mut self, http: &mut http1::Connection<I, S>, drain: &Drain) -> Ended
+    async fn run<T, I, S>(mut self, http: &mut http1::Connection<I, S>, shared: &Shared<T>, drain: &Drain) -> Ended
     where
+        T: AsyncRead + Unpin,
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
         S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
         http1::Connection<I, S>: Unpin,
@@ -221,8 +233,9 @@ impl<'a> Course<'a> {
                 }
                 let phase = self.phase();
                 if phase == Phase::Answer {
-                    return Poll::Pending;
+                    return self.poll_gone(shared, timer.as_mut(), cx).map(|()| Ended::Over(None));
                 }
+                self.shut = None;
                 if phase == Phase::Linger && self.throw_away(cx) {
                     continue;
                 }
@@ -243,6 +256,28 @@ impl<'a> Course<'a> {
             }
         })
         .await
+    }
+
+    /// Ready when the peer whose request is being answered is gone. What it was to be told ends with its connection.
+    fn poll_gone<T: AsyncRead + Unpin>(
+        &mut self,
+        shared: &Shared<T>,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        // Whoever reads the body sees it end.
+        if !self.standing.whole.load(Relaxed) {
+            return Poll::Pending;
+        }
+        match shared.poll_peer(cx) {
+            Peer::There => return Poll::Pending,
+            Peer::Gone => return Poll::Ready(()),
+            Peer::Shut => {}
+        }
+        let until = *self.shut.get_or_insert_with(Instant::now) + SHUT;
+        timer.as_mut().reset(until);
+        self.rings = Some(until);
+        timer.poll(cx)
     }
 
     fn phase(&self) -> Phase {

@@ -7,6 +7,7 @@
 //! Must not know: why the body was not wanted.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -56,7 +57,9 @@ impl Body for Inflow {
 
 impl Drop for Inflow {
     fn drop(&mut self) {
-        if let Some(rest) = self.incoming.take().filter(|incoming| !incoming.is_end_stream()) {
+        let rest = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
+        self.standing.whole.store(rest.is_none(), Relaxed);
+        if let Some(rest) = rest {
             self.standing.left.put(if self.unasked { Rest::Unasked } else { Rest::Coming(rest) });
         }
     }

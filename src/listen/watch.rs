@@ -16,8 +16,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -45,27 +45,82 @@ pub(super) struct Standing {
     pub(super) blind: AtomicBool,
     /// Bytes were written that the peer's window has not taken.
     pub(super) unflushed: AtomicBool,
+    /// The body of the request that is being answered was read to its end.
+    pub(super) whole: AtomicBool,
     /// What the last request left unread.
     pub(super) left: Left,
+}
+
+/// A stream, and a byte of it that was read ahead. What reads requests from it and what asks whether the peer is still
+/// there run in one task: the lock is never waited for.
+#[derive(Debug)]
+pub(super) struct Shared<S>(Mutex<Ahead<S>>);
+
+#[derive(Debug)]
+struct Ahead<S> {
+    stream: S,
+    first: Option<u8>,
+}
+
+/// What is known of a peer that has nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// It is there, or nothing else is known.
+    There,
+    /// It says nothing more, and may still listen.
+    Shut,
+    /// It is gone.
+    Gone,
+}
+
+impl<S> Shared<S> {
+    /// With the byte that woke the connection.
+    pub(super) const fn new(stream: S, first: u8) -> Self {
+        Self(Mutex::new(Ahead { stream, first: Some(first) }))
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).stream
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Shared<S> {
+    /// How the peer is while nobody reads what it sends; wakes the task when that changes. Reads a byte ahead at most.
+    pub(super) fn poll_peer(&self, cx: &mut Context<'_>) -> Peer {
+        let mut ahead = self.ahead();
+        if ahead.first.is_some() {
+            return Peer::There;
+        }
+        let mut byte = [0];
+        let mut room = ReadBuf::new(&mut byte);
+        match Pin::new(&mut ahead.stream).poll_read(cx, &mut room) {
+            Poll::Pending => Peer::There,
+            Poll::Ready(Ok(())) => {
+                ahead.first = room.filled().first().copied();
+                if ahead.first.is_some() { Peer::There } else { Peer::Shut }
+            }
+            // TLS that ends without a word.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Peer::Shut,
+            Poll::Ready(Err(_)) => Peer::Gone,
+        }
+    }
 }
 
 /// A stream whose heads are watched as they are read.
 #[derive(Debug)]
 pub(super) struct Watch<S> {
-    stream: S,
-    /// The byte that woke the connection; it was read before the watch stood.
-    first: Option<u8>,
+    shared: Arc<Shared<S>>,
     scan: Scan,
     standing: Arc<Standing>,
 }
 
 impl<S> Watch<S> {
-    pub(super) fn new(stream: S, first: u8, standing: Arc<Standing>) -> Self {
-        Self { stream, first: Some(first), scan: Scan::default(), standing }
-    }
-
-    pub(super) fn into_inner(self) -> S {
-        self.stream
+    pub(super) fn new(shared: Arc<Shared<S>>, standing: Arc<Standing>) -> Self {
+        Self { shared, scan: Scan::default(), standing }
     }
 }
 
@@ -73,15 +128,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watch<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
-        let first = if buf.remaining() == 0 { None } else { this.first.take() };
+        let mut ahead = this.shared.ahead();
+        let first = if buf.remaining() == 0 { None } else { ahead.first.take() };
         if let Some(byte) = first {
             buf.put_slice(&[byte]);
         }
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+        match Pin::new(&mut ahead.stream).poll_read(cx, buf) {
             // The byte in hand is news enough; what befell the stream is told at the next read.
             Poll::Pending | Poll::Ready(Err(_)) if first.is_some() => {}
             other => ready!(other)?,
         }
+        drop(ahead);
         if let Some(new) = buf.filled().get(before..) {
             this.scan.feed(new, &this.standing);
         }
@@ -90,33 +147,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watch<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watch<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.standing.unflushed.store(true, Relaxed);
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        Pin::new(&mut self.shared.ahead().stream).poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.shared.ahead().stream).poll_flush(cx))?;
         self.standing.unflushed.store(false, Relaxed);
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.standing.unflushed.store(true, Relaxed);
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.shared.ahead().stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.standing.unflushed.store(true, Relaxed);
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.shared.ahead().stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.shared.ahead().stream.is_write_vectored()
     }
 }
 

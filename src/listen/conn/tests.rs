@@ -25,11 +25,29 @@ async fn answer(request: Request<Inflow>, seen: Arc<Mutex<Vec<String>>>) -> Resp
         return Response::builder().status(403).body(Full::new(Bytes::from(path))).unwrap();
     }
     if path.starts_with("/never") {
+        drop(request.into_body().collect().await);
+        let gone = Gone(seen);
         std::future::pending::<()>().await;
+        drop(gone);
+        return Response::default();
+    }
+    if path.starts_with("/later") {
+        drop(request.into_body().collect().await);
+        sleep_until(Instant::now() + SHUT / 2).await;
+        return Response::new(Full::new(Bytes::from(path)));
     }
     let body = request.into_body().collect().await;
     let length = body.map_or(0, |body| body.to_bytes().len());
     Response::new(Full::new(Bytes::from(format!("{path} {length}"))))
+}
+
+/// Tells that an answer is not worked at any more.
+struct Gone(Arc<Mutex<Vec<String>>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push("gone".to_owned());
+    }
 }
 
 impl Peer {
@@ -100,6 +118,52 @@ async fn answers_pipelined_requests_in_their_order() {
     }
     peer.send(": x\r\n\r\n").await;
     peer.hears("/c 0").await;
+}
+
+const NEVER: &str = "POST /never HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab";
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_worked_at_for_a_peer_that_is_gone() {
+    for request in [
+        NEVER,
+        "GET /never HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /never HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut peer = Peer::connect();
+        let began = Instant::now();
+        peer.send(request).await;
+        let Peer { stream, served, seen, .. } = peer;
+        drop(stream);
+        assert_eq!(served.await.unwrap(), None, "{request}");
+        assert_eq!(*seen.lock().unwrap(), ["/never", "gone"], "{request}");
+        assert!(began.elapsed() < 2 * SHUT, "{request}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_sending_still_hears_an_answer_that_comes_soon() {
+    for (request, heard) in [("/later", "/later"), ("/never", "")] {
+        let mut peer = Peer::connect();
+        peer.send(format!("POST {request} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")).await;
+        peer.stream.shutdown().await.unwrap();
+        let (text, why) = peer.ends().await;
+        assert!(text.ends_with(heard) && text.is_empty() == heard.is_empty() && why.is_none(), "{request}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_while_an_answer_is_due_is_read_after_it() {
+    let mut peer = Peer::connect();
+    peer.send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    sleep_until(Instant::now() + SHUT / 4).await;
+    for byte in GET.as_bytes() {
+        peer.send([*byte]).await;
+        sleep_until(Instant::now() + SHUT / 1000).await;
+    }
+    peer.hears("/later").await;
+    peer.hears("/a 0").await;
+    peer.send(GET).await;
+    peer.hears("/a 0").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,7 +81,7 @@ fn a_framing_line_too_long_to_keep_blinds_and_is_still_seen() {
 #[tokio::test]
 async fn gives_the_first_byte_before_what_follows_it() {
     let standing = Arc::new(Standing::default());
-    let mut watch = Watch::new(&b"ET / HTTP/1.1\r\n\r\n"[..], b'G', Arc::clone(&standing));
+    let mut watch = Watch::new(Arc::new(Shared::new(&b"ET / HTTP/1.1\r\n\r\n"[..], b'G')), Arc::clone(&standing));
     let mut text = String::new();
     watch.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "GET / HTTP/1.1\r\n\r\n");
@@ -91,7 +91,7 @@ async fn gives_the_first_byte_before_what_follows_it() {
 #[tokio::test]
 async fn the_first_byte_is_given_even_if_nothing_follows() {
     let (near, far) = tokio::io::duplex(8);
-    let mut watch = Watch::new(near, b'G', Arc::default());
+    let mut watch = Watch::new(Arc::new(Shared::new(near, b'G')), Arc::default());
     let mut byte = [0; 4];
     assert_eq!(watch.read(&mut byte).await.unwrap(), 1);
     drop(far);

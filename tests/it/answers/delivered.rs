@@ -34,14 +34,19 @@ fn post(client: &mut Client, number: u64) -> Answer {
 
 /// Sends a request and leaves its answer for later.
 fn send(house: &House, number: u64) -> Client {
-    let (mut client, body) = (house.plain(), numbered(number));
+    let mut client = house.plain();
+    ask(&mut client, number);
+    client
+}
+
+fn ask(client: &mut Client, number: u64) {
+    let body = numbered(number);
     let head = format!(
         "POST /meta HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: {}\r\nContent-Length: {}\r\n\r\n",
         signature(&body),
         body.len()
     );
     client.write(&[head.as_bytes(), &body].concat()).unwrap();
-    client
 }
 
 fn waited(house: &House, word: &str) -> f64 {
@@ -204,18 +209,37 @@ fn repeats_hear_what_the_first_one_hears_as_long_as_that_waits() {
     house.metrics().no_panics();
 }
 
-#[test]
-fn a_caller_that_hangs_up_loses_its_reply_and_nothing_else() {
+/// A caller that hangs up while its answer is due, by this connection: its place is free before there is an answer, and the
+/// event is delivered all the same.
+fn check_hang_up(connect: fn(&House, &Estate) -> Client) {
     let (one, two) = (Sink::start(Manner::SayLater(HELLO)), Sink::start(Manner::Well));
-    let house = House::start(&Estate::new(&configuration(&one, &two, LONG, ", callers = 1")));
-    let gone = send(&house, 1);
+    let estate = Estate::new(&configuration(&one, &two, LONG, ", callers = 1"));
+    let house = House::start(&estate);
+    let mut gone = connect(&house, &estate);
+    ask(&mut gone, 1);
     eventually("the attempt", || one.count() == 1);
+    assert_eq!(house.metrics().value("porteiro_waiting_callers", &[]), 1.0);
     drop(gone);
-    one.go_on();
     eventually("that nobody waits", || house.metrics().value("porteiro_waiting_callers", &[]) == 0.0);
-    assert_eq!(post(&mut house.plain(), 2).text(), "<Hello/>");
-    eventually("the deliveries", || one.count() == 2 && two.count() == 2);
+    // The place is another one's, although the first answer is still due.
+    let mut other = connect(&house, &estate);
+    ask(&mut other, 2);
+    eventually("the next attempt", || one.count() == 2);
+    assert_eq!(waited(&house, "crowded") + waited(&house, "deadline"), 0.0);
+    one.go_on();
+    assert_eq!(other.answer().unwrap().text(), "<Hello/>");
+    eventually("the deliveries", || {
+        let delivered = [("destination", "one"), ("outcome", "delivered")];
+        two.count() == 2 && house.metrics().value("porteiro_attempts_total", &delivered) == 2.0
+    });
+    assert_eq!(one.count(), 2, "and each of them once");
     house.metrics().no_panics();
+}
+
+#[test]
+fn a_caller_that_hangs_up_gives_its_place_back_and_loses_nothing_but_its_reply() {
+    check_hang_up(|house, _| house.plain());
+    check_hang_up(|house, estate| Client::tls(house.address("public"), &estate.root, "localhost").unwrap());
 }
 
 #[test]
