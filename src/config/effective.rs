@@ -1,11 +1,13 @@
 //! What holds where nothing is said?
 //!
 //! Promises: the text of a configuration with every key that has a default written out builds the same configuration;
-//! what was said stays as it was said. Defaults are read from what was built, so that none is known twice.
+//! what was said stays as it was said. Figures are read from what was built; the few words that are known here, too, are
+//! held to it by a test. What cannot be written out is told, and never nothing.
 //!
 //! Must not know: why a default is what it is.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,21 +153,27 @@ const WITHOUT: &[&str] = &[
 ];
 
 /// The text of a configuration with every default, as TOML that builds the same again beside the same files.
-#[must_use]
-pub fn text(config: &Config) -> String {
-    // A table that was read can be written.
-    toml::to_string(&table(config)).unwrap_or_default()
+///
+/// # Errors
+///
+/// If its own text is not at hand, as with one that was not read from a file, or cannot be written out.
+pub fn text(config: &Config) -> io::Result<String> {
+    toml::to_string(&table(config)?).map_err(io::Error::other)
 }
 
 /// The same for machines.
-#[must_use]
-pub fn json(config: &Config) -> serde_json::Value {
-    serde_json::to_value(table(config)).unwrap_or_default()
+///
+/// # Errors
+///
+/// As those of [`text`].
+pub fn json(config: &Config) -> io::Result<serde_json::Value> {
+    serde_json::to_value(table(config)?).map_err(io::Error::other)
 }
 
-fn table(config: &Config) -> Table {
-    let said = config.inventory.said(&config.path).unwrap_or_default();
-    let mut table: Table = said.parse().unwrap_or_default();
+fn table(config: &Config) -> io::Result<Table> {
+    let unread = || io::Error::other(format!("the text of {} is not at hand", config.path.display()));
+    let said = config.inventory.said(&config.path).ok_or_else(unread)?;
+    let mut table: Table = said.parse().map_err(io::Error::other)?;
     fill(&mut table, FILE, config);
     sections(&mut table, "listen", LISTEN, &config.listeners, |listener| &listener.name);
     sections(&mut table, "source", SOURCE, &config.sources, |source| &source.name);
@@ -174,7 +182,7 @@ fn table(config: &Config) -> Table {
     for source in &config.sources {
         values(&mut table, source, base(&config.path));
     }
-    table
+    Ok(table)
 }
 
 /// Writes the defaults of every section of a kind that stands in the text.

@@ -272,13 +272,17 @@ fn every_provider_has_its_facts_and_its_vectors() {
 
 #[test]
 fn every_test_file_is_part_of_the_one_binary() {
-    let main = fs::read_to_string(root().join("tests/it/main.rs")).unwrap();
+    let it = root().join("tests/it");
     let mut complaints = Complaints::new();
-    for path in files_below(&root().join("tests/it"), "rs") {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let parent = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        if parent == "it" && name != "main" && !main.contains(&format!("mod {name};")) {
-            complaints.push(format!("tests/it/{name}.rs is not in main.rs"));
+    for path in files_below(&it, "rs").into_iter().filter(|path| *path != it.join("main.rs")) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let directory = path.parent().unwrap();
+        // Who has to name it.
+        let above = if directory == it { it.join("main.rs") } else { directory.with_extension("rs") };
+        let text = fs::read_to_string(&above).unwrap_or_default();
+        let named = |line: &str| matches!(line.rsplit_once("mod "), Some(("" | "pub(crate) " | "pub(super) ", rest)) if rest == format!("{name};"));
+        if !text.lines().any(named) {
+            complaints.push(format!("{} is not in {}", path.display(), above.display()));
         }
     }
     check("a test that nobody runs is no test", complaints);

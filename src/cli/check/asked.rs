@@ -71,8 +71,8 @@ pub(in crate::cli) fn run(arguments: &Check, out: &mut impl Write) -> Result<(),
     }
     if arguments.effective {
         match arguments.output {
-            Output::Text => write!(out, "{}", effective::text(&config))?,
-            Output::Json => writeln!(out, "{:#}", effective::json(&config))?,
+            Output::Text => write!(out, "{}", effective::text(&config)?)?,
+            Output::Json => writeln!(out, "{:#}", effective::json(&config)?)?,
         }
         return Ok(());
     }

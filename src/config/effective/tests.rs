@@ -25,13 +25,14 @@ fn shape(config: &Config) -> String {
     for source in &config.sources {
         let (tenancy, built) = (&source.tenancy, &source.built);
         shape += &format!("{} {:?} {:?} {}\n", source.name, source.on, source.host, source.path);
+        shape += &format!("{:?}\n", source.role);
         shape += &format!("{} {:?} {:?} {:?}\n", source.provider, source.shown, source.rules, source.body);
         shape += &format!("{:?} {:?} {:?} {:?}\n", source.addresses, source.ack, source.dedup, source.expect_every);
         shape += &format!("{} {:?} {}\n", tenancy.named, tenancy.manner, tenancy.refusal);
         shape += &format!("{:?} {:?} {:?}\n", built.selectors, built.answers, built.verifier.proofs());
     }
     for destination in &config.destinations {
-        shape += &format!("{:#?}\n{:?}\n", destination.plan, destination.journal);
+        shape += &format!("{} {:#?}\n{:?}\n", destination.is_live(), destination.plan, destination.journal);
     }
     for route in &config.routes {
         shape += &format!("{} {:?} {:?} {} {:?}\n", route.label, route.from, route.when, route.mixed, route.to);
@@ -43,9 +44,9 @@ fn shape(config: &Config) -> String {
 #[track_caller]
 fn check(stage: &Stage, name: &str, said: &str) -> String {
     let before = load(stage, said).unwrap_or_else(|report| panic!("{name}: {report}"));
-    let whole = text(&before);
+    let whole = text(&before).unwrap();
     let after = load(stage, &whole).unwrap_or_else(|report| panic!("{name}: {report}\n{whole}"));
-    let (before, after, again) = (shape(&before), shape(&after), text(&after));
+    let (before, after, again) = (shape(&before), shape(&after), text(&after).unwrap());
     for (one, other) in before.lines().zip(after.lines()) {
         assert_eq!(one, other, "{name}:\n{whole}");
     }
@@ -125,7 +126,7 @@ fn of_the_least_configuration_everything_is_said() {
         assert!(whole.lines().any(|known| known == line), "{line} is missing in\n{whole}");
     }
     assert!(!whole.contains("open-sesame"));
-    let told = json(&load(&stage, WELL).unwrap());
+    let told = json(&load(&stage, WELL).unwrap()).unwrap();
     assert_eq!(told["destination"]["crm"]["hand-over"], "stored");
 }
 
@@ -150,7 +151,7 @@ fn what_the_example_says_stays_as_it_was_said() {
     let nothing = |_: &str| None;
     let elsewhere = Environment::new(&nothing).elsewhere();
     let config = load_with(&stage.path().join("effective.toml"), elsewhere).unwrap_or_else(|report| panic!("{report}"));
-    let whole: Table = text(&config).parse().unwrap();
+    let whole: Table = text(&config).unwrap().parse().unwrap();
     fn holds(whole: &Value, said: &Value, path: &str) {
         match (whole, said) {
             (Value::Table(whole), Value::Table(said)) => {
@@ -162,4 +163,13 @@ fn what_the_example_says_stays_as_it_was_said() {
         }
     }
     holds(&Value::Table(whole), &Value::Table(said), "");
+}
+
+#[test]
+fn what_cannot_be_written_out_is_told() {
+    // It was not read from a file, so that its text is nowhere.
+    let config = Stage::set().build("porteiro.toml", WELL).unwrap();
+    for told in [text(&config).map(drop), json(&config).map(drop)] {
+        assert!(told.unwrap_err().to_string().contains("porteiro.toml is not at hand"));
+    }
 }
