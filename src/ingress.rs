@@ -52,6 +52,7 @@ pub use body::{Fault, KEEP};
 pub use charges::TENANT_OUTCOMES;
 pub use head::Malformed;
 pub use reply::{Accepted, Discard, Held, OUTCOMES, Observed, REFUSALS, Rejection};
+pub use room::PATIENCE;
 
 /// The way in, shared by all connections.
 #[derive(Debug)]

@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::ingress;
 use crate::journal::{Health, Journal};
 
 /// As long as a proven event waits for room before its caller hears 503.
-const FULL_AFTER: Duration = Duration::from_secs(2);
+const FULL_AFTER: Duration = ingress::PATIENCE;
 /// Nothing became durable for this long although something waits: no disk that still works takes that long.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 

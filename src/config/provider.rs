@@ -135,7 +135,8 @@ pub struct Built {
     /// What `check` should say aloud of this source, one line each.
     pub warnings: Vec<String>,
     /// The name of every key, by proof, in the order of the verifier: its place in `secrets` from 1, or its name in
-    /// `values`.
+    /// `values`; where only the operator's own tokens prove a request, `token-1` and so on for those of the path, or else
+    /// `header-1` and so on.
     pub secrets: Vec<Vec<Box<str>>>,
 }
 

@@ -19,6 +19,7 @@ use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::closing::Closing;
+use super::room::PATIENCE;
 use crate::admission::{Permit, Refusal};
 use crate::snapshot::BodyLimits;
 
@@ -26,8 +27,6 @@ use crate::snapshot::BodyLimits;
 /// buffer, which is this large unless heads may be larger, for as long as the journal's ring keeps the body; and the
 /// buffer serves the next request again.
 pub const KEEP: usize = 16 * 1024;
-/// How long a body waits for room in its caller's share before the caller hears 503.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How long until it looks again, at first; later a quarter of the time it has waited.
 const AGAIN: Duration = Duration::from_millis(5);
 /// The timer's own grain.

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::journal::Journal;
 
-/// How long a proven event waits for room in the queue before its caller hears 503.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a proven event waits for room in the queue, and a body for room in its caller's share, before the caller hears
+/// 503.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long until it looks again: about as long as a sync takes.
 const AGAIN: Duration = Duration::from_millis(5);
 

@@ -173,12 +173,7 @@ impl Key {
     /// When the secret is empty, padded with blanks, or not of the form.
     pub fn new(algorithm: Algorithm, form: Form, secret: &Secret) -> Result<Self, KeyError> {
         let text = secret.expose();
-        if text.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if form != Form::Pem && text.trim_ascii().len() != text.len() {
-            return Err(KeyError::Whitespace);
-        }
+        whole(form, text)?;
         match algorithm {
             Algorithm::Nothing => Err(KeyError::Form),
             Algorithm::Basic if !text.contains(&b':') => Err(KeyError::NotBasic),
@@ -239,14 +234,20 @@ impl Signer {
     /// As [`Key::new`] for an HMAC.
     pub fn read(form: Form, secret: &Secret) -> Result<Self, KeyError> {
         let text = secret.expose();
-        if text.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if text.trim_ascii().len() != text.len() {
-            return Err(KeyError::Whitespace);
-        }
+        whole(form, text)?;
         symmetric(form, text).map(|bytes| Self::new(bytes.expose()))
     }
+}
+
+/// There is something, and it is not padded with blanks; PEM ends with its line.
+fn whole(form: Form, text: &[u8]) -> Result<(), KeyError> {
+    if text.is_empty() {
+        return Err(KeyError::Empty);
+    }
+    if form != Form::Pem && text.trim_ascii().len() != text.len() {
+        return Err(KeyError::Whitespace);
+    }
+    Ok(())
 }
 
 fn symmetric(form: Form, text: &[u8]) -> Result<Secret, KeyError> {

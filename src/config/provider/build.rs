@@ -13,7 +13,7 @@ use super::{
     raw, setup,
 };
 use crate::event::Selectors;
-use crate::verify::{Plan, PlanError, Proof, Verifier};
+use crate::verify::{Plan, PlanError, Proof, SignatureAt, Verifier};
 
 /// What a file says that leaves all proof to the operator.
 const OPERATOR: &str = "operator";
@@ -123,9 +123,20 @@ impl Provider {
         let facts = Facts { ids, binds_body: verifier.binds_body(), ..self.facts.clone() };
         let methods = verifier.methods();
         let warnings = warnings(&verifier);
-        let secrets = numbers.proofs.into_iter().map(|origin| origin.keys).collect();
+        let secrets = match numbers.proofs.as_slice() {
+            [] => operators(&verifier).into_iter().collect(),
+            proofs => proofs.iter().map(|origin| origin.keys.clone()).collect(),
+        };
         Ok(Built { verifier, selectors, answers, methods, facts, warnings, secrets })
     }
+}
+
+/// The names of the operator's own tokens, where nothing else proves a request: those that the verifier tells of, which are
+/// those of the path where there are any.
+fn operators(verifier: &Verifier) -> Option<Vec<Box<str>>> {
+    let proof = verifier.asks_besides().proofs.first()?;
+    let what = if matches!(proof.at, SignatureAt::Headers { .. }) { "header" } else { "token" };
+    Some((1..=proof.keys.len()).map(|place| format!("{what}-{place}").into()).collect())
 }
 
 /// The numbers in the file of the proofs and challenges that were kept.

@@ -3,6 +3,7 @@
 use super::super::{At, NAMES, Operator, Problem, Provider, Value, built_in};
 use crate::admission::Ranges;
 use crate::secret::Secret;
+use crate::select::Place;
 use crate::verify::{Besides, Key, Proof, SignatureAt};
 
 const BASE: &str = r#"
@@ -376,8 +377,17 @@ fn who_signs_nothing_needs_a_proof_of_the_operators() {
     assert!(built.warnings.iter().any(|warning| warning.contains("only an address")), "{:?}", built.warnings);
     let key = Key::for_token(&secret("open-sesame")).expect("a token");
     let at = SignatureAt::Headers { names: vec![http::HeaderName::from_static("x-token")], lines: false };
-    let besides = Besides { proofs: vec![Proof::shown(at, vec![key])], ..listed.besides };
+    assert_eq!(built.secrets, [] as [Vec<Box<str>>; 0], "no secret is used");
+    let header = Proof::shown(at, vec![key]);
+    let besides = Besides { proofs: vec![header.clone()], ..listed.besides };
     let built = gupshup.build(&Operator { besides, ..Operator::default() }).expect("a token is a proof");
+    assert_eq!(built.secrets, [["header-1".into()]]);
     assert!(built.warnings.iter().any(|warning| warning.contains("shown, not computed")), "{:?}", built.warnings);
     assert!(built.verifier.credential().has_header(&http::HeaderName::from_static("x-token")));
+    // A rotation: the figures are those of the proof that the verifier tells of.
+    let keys = ["new", "old"].map(|text| Key::for_token(&secret(text)).expect("a token"));
+    let token = Proof::shown(SignatureAt::Place(Place::Path("token".into()).into()), keys.into());
+    let besides = Besides { proofs: vec![token, header], addresses: None };
+    let built = gupshup.build(&Operator { besides, ..Operator::default() }).expect("two tokens are a rotation");
+    assert_eq!(built.secrets, [["token-1".into(), "token-2".into()]]);
 }
