@@ -173,11 +173,11 @@ impl Reloader {
         let changes = Changes::between(&self.started, &self.config.inventory, &next.inventory);
         self.name(&next).await.map_err(|error| error.to_string())?;
         let assembly = Arc::clone(&self.assembly);
-        let Assembly { journal, metrics, admission, .. } = &*assembly;
+        let Assembly { journal, metrics, .. } = &*assembly;
         let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let generation = self.generation + 1;
         let now = self.assembly.clock.now();
-        let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
+        let rooms = Rooms { journal, metrics, doors: &doors, now };
         let before = self.assembly.snapshot.load();
         let snapshot = assembly::snapshot(&rooms, &next, generation, Some(&before));
         let snapshot = snapshot.map_err(|error| error.to_string())?;
