@@ -111,13 +111,13 @@ impl Admission {
         }
     }
 
-    /// Another one with the same bytes in flight, in which nobody was refused yet, and whose refusals count here for
-    /// nothing.
+    /// The same refusals with other limits of bytes in flight; what is in flight now counts by those it came in by.
     #[must_use]
-    pub fn apart(&self, limits: Limits) -> Self {
-        let Limits { refusals_burst, refusals_every, addresses_max, in_flight_max: _, in_flight_share: _ } = limits;
-        let refusals = Arc::new(Refusals::new(refusals_burst, refusals_every, addresses_max));
-        Self { budget: Arc::clone(&self.budget), refusals }
+    pub fn within(&self, limits: Limits) -> Self {
+        let same = self.budget.limits() == (limits.in_flight_max, limits.in_flight_share);
+        let new = || Arc::new(Budget::new(limits.in_flight_max, limits.in_flight_share));
+        let budget = if same { Arc::clone(&self.budget) } else { new() };
+        Self { budget, refusals: Arc::clone(&self.refusals) }
     }
 
     /// May this caller send a body of the declared length (`None` where it is not declared)? Nothing is set aside before a

@@ -23,7 +23,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Refusal};
 use crate::callers::Callers;
 use crate::clock::{Clock, Timestamp};
 use crate::dedup::Window;
@@ -139,7 +139,7 @@ impl Ingress {
         let hops = snapshot.listener(listener).and_then(|listener| listener.trusted_hops.as_ref());
         let client = client::of(peer, hops, request.headers());
         let mut visit = Visit { snapshot: &snapshot, listener, client, now, began, source: None };
-        let outcome = self.accept(&mut visit, request).await;
+        let outcome = self.accept(&mut visit, request).await.or_else(|rejection| visit.missed(rejection));
         self.account(&visit, &outcome);
         reply::of(outcome, visit.source)
     }
@@ -241,6 +241,13 @@ impl Ingress {
 }
 
 impl Visit<'_> {
+    /// What is observed has little room, so that it takes none from what is live: that there is none says nothing of what
+    /// would have become of it.
+    fn missed(&self, rejection: Rejection) -> Result<Accepted, Rejection> {
+        let observed = self.source.and_then(Observed::by).filter(|_| rejection == Rejection::Refused(Refusal::Busy));
+        observed.map(Accepted::Missed).ok_or(rejection)
+    }
+
     /// Counts a request that was proven, and by which secret.
     fn proven(&self, source: &Source, verified: &Verified) {
         source.metrics.verified.observe(seconds(self.began.elapsed()));

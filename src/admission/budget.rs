@@ -39,6 +39,11 @@ impl Budget {
         Self { taken: AtomicU64::new(0), max, unproven, share, hash: RandomState::new() }
     }
 
+    /// The most bytes in all, and one caller's share of them.
+    pub(super) const fn limits(&self) -> (u64, u64) {
+        (self.max, self.share)
+    }
+
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }

@@ -125,23 +125,23 @@ fn where_a_429_loses_the_event_nobody_is_held_back() {
 }
 
 #[test]
-fn what_is_refused_apart_is_held_against_nobody_elsewhere_and_bytes_in_flight_are_the_same() {
+fn other_limits_of_bytes_leave_refusals_as_they_are() {
     let admission = admission();
-    let limits = Limits { refusals_burst: 1, refusals_every: Duration::from_secs(5), ..Limits::default() };
-    let apart = admission.apart(limits);
-    apart.charge_refusal(client("192.0.2.1"), NOW);
     admission.charge_refusal(client("192.0.2.2"), NOW);
     admission.charge_refusal(client("192.0.2.2"), NOW);
-    let held = || Err(Refusal::TooManyRefusals { retry_after: Duration::from_secs(5) });
-    check(&apart, "192.0.2.1", &Method::POST, Some(1), held());
-    check(&admission, "192.0.2.1", &Method::POST, Some(1), Ok(1));
-    check(&admission, "192.0.2.2", &Method::POST, Some(1), held());
-    check(&apart, "192.0.2.2", &Method::POST, Some(1), Ok(1));
-    let mut permit = admit(&apart, "192.0.2.3", &Method::POST, None).expect("there is room");
+    let mut permit = admit(&admission, "192.0.2.3", &Method::POST, None).expect("there is room");
     assert_eq!(permit.reach(600), Ok(()));
-    assert_eq!((admission.in_flight(), apart.in_flight()), (600, 600));
-    let mut other = admit(&admission, "192.0.2.4", &Method::POST, None).expect("there is room");
-    assert_eq!(other.reach(600), Err(Refusal::Busy));
+    let limits = Limits { in_flight_max: 1000, in_flight_share: 1000, ..Limits::default() };
+    let (same, other) = (admission.within(limits), admission.within(Limits { in_flight_max: 700, ..limits }));
+    let held = || Err(Refusal::TooManyRefusals { retry_after: Duration::from_secs(5) });
+    for (admission, in_flight) in [(&admission, 600), (&same, 600), (&other, 0)] {
+        check(admission, "192.0.2.2", &Method::POST, Some(1), held());
+        assert_eq!(admission.in_flight(), in_flight);
+    }
+    check(&same, "192.0.2.4", &Method::POST, Some(500), Err(Refusal::Busy));
+    check(&other, "192.0.2.4", &Method::POST, Some(500), Ok(500));
+    drop(permit);
+    assert_eq!((admission.in_flight(), same.in_flight(), other.in_flight()), (0, 0, 0));
 }
 
 #[test]

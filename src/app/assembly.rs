@@ -39,8 +39,6 @@ pub(super) const FIRST: u64 = 1;
 pub(super) struct Rooms<'a> {
     pub(super) journal: &'a Journal,
     pub(super) metrics: &'a Metrics,
-    /// What sources that observe are kept apart from.
-    pub(super) admission: &'a Admission,
     /// The listeners that are open, in the order of their numbers.
     pub(super) doors: &'a [Arc<str>],
     pub(super) now: Timestamp,
@@ -79,7 +77,6 @@ pub struct Assembly {
     /// The way in, without its sockets.
     pub ingress: Arc<Ingress>,
     pub(super) snapshot: Shared,
-    pub(super) admission: Admission,
     pub(super) destinations: Told,
     pub(super) silence: Silence,
     starts: Mutex<Vec<Start>>,
@@ -119,13 +116,12 @@ impl Assembly {
         }));
         let doors: Vec<Arc<str>> = config.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect();
         let admission = Admission::new(config.admission);
-        let rooms =
-            Rooms { journal: &journal, metrics: &metrics, admission: &admission, doors: &doors, now: clock.now() };
+        let rooms = Rooms { journal: &journal, metrics: &metrics, doors: &doors, now: clock.now() };
         let snapshot = Shared::new(snapshot(&rooms, config, FIRST, None)?);
         let callers = Callers::default();
-        let (shared, apart) = (snapshot.clone(), admission.clone());
+        let shared = snapshot.clone();
         let (kept, waiting) = (journal.clone(), callers.clone());
-        let ingress = Ingress::new(shared, apart, window, kept, waiting, clock.clone(), &metrics);
+        let ingress = Ingress::new(shared, admission, window, kept, waiting, clock.clone(), &metrics);
         let ingress = Arc::new(ingress);
         let mut starts = Vec::new();
         let destinations = Told::default();
@@ -145,8 +141,7 @@ impl Assembly {
         metrics.config().successful.set(1);
         let (clock, silence) = (clock.clone(), Silence::default());
         silence.follow(config, &metrics, clock.now());
-        let assembly =
-            Self { clock, metrics, journal, callers, ingress, snapshot, admission, destinations, silence, starts };
+        let assembly = Self { clock, metrics, journal, callers, ingress, snapshot, destinations, silence, starts };
         Ok((assembly, writer))
     }
 
@@ -211,9 +206,9 @@ pub(super) fn snapshot(
     generation: u64,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, AppError> {
-    let Rooms { journal, metrics, admission, doors, now } = *house;
+    let Rooms { journal, metrics, doors, now } = *house;
     let rules = Rules::of(config, journal)?;
-    let aside = aside(admission, config, before, now);
+    let aside = aside(config, before, now);
     let tenants = tenant::Table::build(&config.tenants.spec, before.map(|before| &before.tenants), now);
     let counted: Arc<[_]> = tenants.labels().map(|label| metrics.tenant(label, TENANT_OUTCOMES)).collect();
     let mut sources = Vec::with_capacity(config.sources.len());
@@ -261,14 +256,17 @@ fn source_id(journal: &Journal, name: &str) -> Result<SourceId, AppError> {
 }
 
 /// What the sources that only observe share, where there are any; what there was goes on.
-fn aside(admission: &Admission, config: &Config, before: Option<&Snapshot>, now: Timestamp) -> Option<Aside> {
+fn aside(config: &Config, before: Option<&Snapshot>, now: Timestamp) -> Option<Aside> {
     let before = before.and_then(|before| before.aside.as_ref());
     let window = || {
         let events = usize::try_from(config::ceiling::observed_events(config)).unwrap_or(Aside::EVENTS_MAX);
         Window::new(events, config.store.options.dedup_window)
     };
     config.observes().then(|| Aside {
-        admission: before.map_or_else(|| admission.apart(config.admission), |aside| aside.admission.clone()),
+        admission: before.map_or_else(
+            || Admission::new(config::ceiling::observed_admission(config)),
+            |aside| aside.admission.within(config::ceiling::observed_admission(config)),
+        ),
         window: before.map_or_else(window, |aside| aside.window.clone()),
         tenants: tenant::Table::build(&config.tenants.spec, before.map(|aside| &aside.tenants), now),
     })

@@ -225,8 +225,8 @@ impl Reloader {
         let assembly = Arc::clone(&self.assembly);
         let doors: Vec<Arc<str>> = self.doors.iter().map(|(name, _)| Arc::clone(name)).collect();
         let build = move || {
-            let Assembly { journal, metrics, admission, snapshot, .. } = &*assembly;
-            let rooms = Rooms { journal, metrics, admission, doors: &doors, now };
+            let Assembly { journal, metrics, snapshot, .. } = &*assembly;
+            let rooms = Rooms { journal, metrics, doors: &doors, now };
             let built = assembly::snapshot(&rooms, &next, generation, Some(&snapshot.load()));
             built.map(|built| (next, built)).map_err(|error| error.to_string())
         };

@@ -14,7 +14,7 @@ use crate::dedup::Window;
 use crate::ingress;
 use crate::journal::cost;
 use crate::listen::Limits;
-use crate::snapshot::Aside;
+use crate::snapshot::{Aside, Role};
 use crate::tenant::{Table, Unknown};
 
 /// The program itself and its threads: what an idle process takes.
@@ -167,12 +167,26 @@ fn observed(config: &Config, sum: &mut Sum) {
     let refusals = (addresses + 8).saturating_mul(admission::ADDRESS);
     let how = format!("{events} events of {}, and refusals of {addresses} addresses", super::show_size(each));
     sum.add("observed", how, window.saturating_add(refusals));
+    let how = "a quarter of limits.in-flight, or one body, beside those of live sources; and shares".to_owned();
+    let bodies = observed_admission(config).in_flight_max.saturating_mul(pins(config));
+    sum.add("observed bodies", how, bodies.saturating_add(admission::SHARES));
     let mut own = Sum::default();
     tenants(config, &mut own);
     let bytes = total(&own.0);
     if bytes > 0 {
         sum.add("observed tenants", "the same as tenants, once more".into(), bytes);
     }
+}
+
+/// How much of what is observed may be in flight: a quarter of what live sources may have, beside that and never of it; one
+/// body of the largest size that is observed in any case.
+#[must_use]
+pub fn observed_admission(config: &Config) -> admission::Limits {
+    let observing = config.sources.iter().filter(|source| source.role == Role::Observe);
+    let largest = observing.map(|source| source.rules.body_max).max().unwrap_or(0);
+    let in_flight_max = (config.admission.in_flight_max / 4).max(largest);
+    let in_flight_share = config.admission.in_flight_share.min(in_flight_max);
+    admission::Limits { in_flight_max, in_flight_share, ..config.admission }
 }
 
 /// How many events are remembered of what is observed.

@@ -43,6 +43,8 @@ pub enum Accepted {
     Discarded(Discard),
     /// Its source only observes: what would have become of it was counted.
     Observed(Observed),
+    /// Its source only observes, and there is no room for what it sends: a live source may have had some.
+    Missed(Observed),
 }
 
 /// Proof that the journal has a request's events.
@@ -263,7 +265,7 @@ impl Rejection {
     }
 }
 
-const OWN: [&str; 32] = [
+const OWN: [&str; 33] = [
     "stored",
     "queued",
     "repeat",
@@ -296,6 +298,7 @@ const OWN: [&str; 32] = [
     "passed",
     "late",
     "observed",
+    "missed",
 ];
 
 const ALL: [&str; OWN.len() + VerifyError::ALL.len()] = {
@@ -317,7 +320,7 @@ pub const REFUSALS: &[Option<&str>] = &{
     let mut refusals = [None; ALL.len()];
     let mut at = 0;
     while at < ALL.len() {
-        let success = at < 5 || at == PASSED || at == LATE || at == OBSERVED;
+        let success = at < 5 || (PASSED <= at && at <= MISSED);
         refusals[at] = if success { None } else { Some(ALL[at]) };
         at += 1;
     }
@@ -328,6 +331,7 @@ pub const REFUSALS: &[Option<&str>] = &{
 const PASSED: usize = 29;
 const LATE: usize = 30;
 const OBSERVED: usize = 31;
+const MISSED: usize = 32;
 
 /// The place of an outcome in [`OUTCOMES`].
 pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
@@ -340,6 +344,7 @@ pub(super) fn place(outcome: &Result<Accepted, Rejection>) -> usize {
         Ok(Accepted::Answered(..)) => PASSED,
         Ok(Accepted::Late(_)) => LATE,
         Ok(Accepted::Observed(_)) => OBSERVED,
+        Ok(Accepted::Missed(_)) => MISSED,
         Err(rejection) => rejection.place(),
     }
 }
@@ -371,7 +376,7 @@ fn success(accepted: Accepted, source: Option<&Source>) -> Response<Full<Bytes>>
         }
         Accepted::Answered(Held::Now(Receipt { .. }) | Held::Before(Earlier { .. }), answer) => return passed(answer),
         // Alike, so that a twin of the real thing can be tried; and marked, so that nobody takes it for that.
-        Accepted::Observed(Observed(())) => {
+        Accepted::Observed(Observed(())) | Accepted::Missed(Observed(())) => {
             let plain = || Response::new(Full::default());
             let mut response = source.map_or_else(plain, |source| fixed(&source.replies.success));
             response.headers_mut().insert(NOT_STORED, HeaderValue::from_static("not-stored"));

@@ -5,7 +5,7 @@ mod switch;
 
 use std::process::{Command, Stdio};
 
-use crate::support::client::Answer;
+use crate::support::client::{Answer, Client};
 use crate::support::house::{Estate, House, SECRET, two_destinations};
 use crate::support::sink::{Manner, Sink};
 use crate::support::{eventually, hmac_hex};
@@ -313,5 +313,70 @@ fn the_backlog_of_a_destination_waits_while_it_observes_and_goes_on_when_it_is_l
     send(&house, 18..19, false);
     eventually("the delivery after it was back", || two.count() == 9 && numbers(&two).contains(&18));
     assert!(!numbers(&two).contains(&17));
+    house.metrics().no_panics();
+}
+
+/// A flood into a source that observes, of which nobody takes the end.
+#[test]
+fn what_is_observed_takes_no_room_from_what_is_live() {
+    const SIZE: usize = 256 << 10;
+    let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
+    let limits = "limits = { body = \"256KiB\" }\n";
+    let trial = format!(
+        "[source.trial]\non = [\"plain\"]\npath = \"/trial\"\nmode = \"observe\"\nprovider = \"meta\"\n\
+         secrets = [{{ file = \"secret\" }}]\nvalues = {{ verify-token = {{ file = \"verify-token\" }} }}\n{limits}\n"
+    );
+    let text = configuration(&one, &two)
+        .replace("format = 1\n", "format = 1\n\n[limits]\nin-flight = \"1MiB\"\nin-flight-share = \"1MiB\"\n")
+        .replace(LIVE, &format!("{LIVE}{limits}"))
+        .replace("[destination.one]", &format!("{trial}[destination.one]"));
+    let house = House::start(&Estate::new(&text));
+    let outcome = |outcome| {
+        let labels = [("source", "trial"), ("outcome", outcome)];
+        house.metrics().value("porteiro_requests_total", &labels)
+    };
+    // Each sends all but the end: one of them has its room, which is a quarter of all and no byte more.
+    let mut flood: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut client = house.plain();
+            let head = format!("POST /trial HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SIZE}\r\n\r\n");
+            client.write(&[head.as_bytes(), &vec![b' '; SIZE - 1]].concat()).unwrap();
+            client
+        })
+        .collect();
+    eventually("all but one to be missed", || outcome("missed") >= 7.0);
+    assert_eq!((outcome("missed"), outcome("busy"), outcome("observed")), (7.0, 0.0, 0.0));
+    assert_eq!(house.metrics().value("porteiro_in_flight_bytes", &[]), 0.0, "none of it is in the way of what is live");
+    // As much as all that live sources may have in flight.
+    let held: Vec<Client> = (0..3)
+        .map(|_| {
+            let mut client = house.plain();
+            let head = format!("POST /meta HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SIZE}\r\n\r\n");
+            client.write(&[head.as_bytes(), &vec![b' '; SIZE - 1]].concat()).unwrap();
+            client
+        })
+        .collect();
+    eventually("the bytes of those", || {
+        house.metrics().value("porteiro_in_flight_bytes", &[]) >= (3 * (SIZE - 1)) as f64
+    });
+    let live = format!("{}{}", body(1), " ".repeat(SIZE - 64));
+    assert_eq!(post(&house, "/meta", SECRET, &live).status, 200);
+    drop(held);
+    // Who is missed hears what a live source would have said.
+    let answers = flood.iter_mut().map(|client| (client.write(b" "), client.answer()));
+    let told: Vec<(u16, bool)> = answers
+        .filter_map(|(_, answer)| answer.ok())
+        .map(|answer| (answer.status, answer.header("x-porteiro-observed").is_some()))
+        .collect();
+    assert_eq!(told.iter().filter(|told| **told == (200, true)).count(), 7, "{told:?}");
+    assert!(told.contains(&(401, false)), "the one that had room is not proven: {told:?}");
+    assert_eq!(
+        house.metrics().value("porteiro_would_refuse_requests_total", &[("source", "trial"), ("reason", "busy")]),
+        0.0
+    );
+    eventually("the room to be free", || {
+        post(&house, "/trial", SECRET, &body(2)).header("x-porteiro-observed").is_some() && outcome("observed") >= 1.0
+    });
+    eventually("the delivery", || one.count() == 1 && two.count() == 1);
     house.metrics().no_panics();
 }

@@ -42,7 +42,11 @@ fn every_limit_that_grows_makes_the_ceiling_grow_by_as_much() {
         ("[journal]", "trusted-hops = [\"10.0.0.7\"]\n[journal]", 96),
         ("format = 1", "format = 1\n[tenants]\nrate = \"1/s\"\nunknown = 7000", 7000 * 160),
         // Keys, refusals and buckets of what is observed are kept once more.
-        ("provider = ", "mode = \"observe\"\nprovider = ", 65_600 * 84 + 16_392 * admission::ADDRESS),
+        (
+            "provider = ",
+            "mode = \"observe\"\nprovider = ",
+            65_600 * 84 + 16_392 * admission::ADDRESS + (16 << 20) + admission::SHARES,
+        ),
         ("format = 1", "format = 1\n[tenant.a]\nkeys = { github = [\"1\", \"2\", \"3\"] }", 640 + 2 * 192),
         (
             "path =",

@@ -56,7 +56,10 @@ fn every_rejection_has_a_row_a_status_and_a_word() {
     assert_eq!(places, (0..OUTCOMES.len()).filter(|place| REFUSALS[*place].is_some()).collect());
     let success: Vec<_> =
         (0..OUTCOMES.len()).filter(|place| REFUSALS[*place].is_none()).map(|place| OUTCOMES[place]).collect();
-    assert_eq!(success, ["stored", "queued", "repeat", "challenge", "discarded", "passed", "late", "observed"]);
+    assert_eq!(
+        success,
+        ["stored", "queued", "repeat", "challenge", "discarded", "passed", "late", "observed", "missed"]
+    );
 }
 
 #[test]
