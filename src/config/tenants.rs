@@ -242,8 +242,10 @@ impl Build<'_> {
             let Rate { count, per } = said.value;
             Limits { count, per, burst: usual_burst(said.value), quota: self.quota }
         });
-        let (events, size, delay) = (quota.events.as_ref(), quota.size.as_ref(), quota.delay.as_ref());
-        let said = events.map(|said| &said.span).or(size.map(|said| &said.span)).or(delay.map(|said| &said.span));
+        let (events, size) = (quota.events.as_ref(), quota.size.as_ref());
+        let spans =
+            [events.map(|said| &said.span), size.map(|said| &said.span), quota.delay.as_ref().map(|said| &said.span)];
+        let said = spans.into_iter().flatten().next();
         let quota = self.quota(building, quota);
         let Some(limits) = own.or(self.default) else {
             if let Some(said) = burst {

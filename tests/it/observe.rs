@@ -3,20 +3,13 @@
 mod nginx;
 mod switch;
 
-use std::process::{Command, Stdio};
-
 use crate::support::client::{Answer, Client};
-use crate::support::house::{Estate, House, SECRET, two_destinations};
+use crate::support::house::{CONTROL, Estate, House, SECRET, controlled};
 use crate::support::sink::{Manner, Sink};
 use crate::support::{eventually, hmac_hex};
 
-const CONTROL: &str = "\n[control]\nsocket = \"control.sock\"\n";
 const LIVE: &str = "path = \"/meta\"\n";
 const OBSERVE: &str = "path = \"/meta\"\nmode = \"observe\"\n";
-
-fn configuration(one: &Sink, two: &Sink) -> String {
-    two_destinations(&one.url(), &two.url()) + CONTROL
-}
 
 /// The same with a destination that observes.
 fn observing(configuration: &str, destination: &str) -> String {
@@ -28,11 +21,8 @@ fn observing(configuration: &str, destination: &str) -> String {
 /// Puts another configuration in force with `porteiro reload`; answers with what it printed.
 fn reload(estate: &Estate, configuration: &str) -> String {
     estate.write("porteiro.toml", configuration.as_bytes());
-    let path = estate.path("porteiro.toml");
-    let command = ["reload", "-c", path.to_str().unwrap()];
-    let output = Command::new(env!("CARGO_BIN_EXE_porteiro")).args(command).stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    let (code, text) = estate.reload();
+    assert_eq!(code, 0, "{text}");
     text
 }
 
@@ -53,17 +43,6 @@ fn send(house: &House, numbers: std::ops::Range<usize>, observed: bool) {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-porteiro-observed"), observed.then_some("not-stored"), "{number}");
     }
-}
-
-/// The numbers of the events that arrived, in order.
-fn numbers(sink: &Sink) -> Vec<usize> {
-    let number = |body: &[u8]| {
-        let body = String::from_utf8_lossy(body).into_owned();
-        body.rsplit(':').next().unwrap().trim_end_matches('}').parse().unwrap()
-    };
-    let mut numbers: Vec<usize> = sink.arrivals().iter().map(|arrival| number(&arrival.body)).collect();
-    numbers.sort_unstable();
-    numbers
 }
 
 fn of_source(house: &House, name: &str, labels: &[(&str, &str)]) -> f64 {
@@ -109,7 +88,7 @@ over = "refuse"
 #[test]
 fn what_a_source_that_observes_would_do_is_counted_exactly_and_nothing_of_it_is_kept() {
     let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
-    let live = configuration(&one, &two);
+    let live = controlled(&one.url(), &two.url());
     let at = live.find("[[route]]").unwrap();
     let live = live[..at].to_owned() + ROUTES + CONTROL;
     let observes = live.replace(LIVE, OBSERVE);
@@ -171,15 +150,15 @@ fn what_a_source_that_observes_would_do_is_counted_exactly_and_nothing_of_it_is_
     assert_eq!(status.code(), Some(0), "{log}");
     let house = House::start(&estate);
     send(&house, 30..31, false);
-    eventually("what came after the restart", || numbers(&one).contains(&30) && numbers(&two).contains(&30));
-    assert_eq!((numbers(&one), numbers(&two)), (vec![20, 21, 30], vec![20, 21, 30]));
+    eventually("what came after the restart", || one.numbers().contains(&30) && two.numbers().contains(&30));
+    assert_eq!((one.numbers(), two.numbers()), (vec![20, 21, 30], vec![20, 21, 30]));
     house.metrics().no_panics();
 }
 
 #[test]
 fn what_was_observed_never_answers_for_what_is_live_nor_the_other_way_round() {
     let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
-    let live = configuration(&one, &two);
+    let live = controlled(&one.url(), &two.url());
     let observes = live.replace(LIVE, OBSERVE);
     let estate = Estate::new(&observes);
     let house = House::start(&estate);
@@ -202,15 +181,15 @@ fn what_was_observed_never_answers_for_what_is_live_nor_the_other_way_round() {
     reload(&estate, &live);
     send(&house, 0..5, false);
     eventually("the deliveries of what is new", || one.count() == 5 && two.count() == 5);
-    assert_eq!((numbers(&one), numbers(&two)), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
+    assert_eq!((one.numbers(), two.numbers()), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
     house.metrics().no_panics();
 }
 
 #[test]
 fn whoever_is_refused_where_it_is_only_observed_is_not_refused_elsewhere() {
     let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
-    let live =
-        configuration(&one, &two).replace("format = 1", "format = 1\n[limits]\nrefusals-burst = 3\nrefusals = \"1/h\"");
+    let live = controlled(&one.url(), &two.url())
+        .replace("format = 1", "format = 1\n[limits]\nrefusals-burst = 3\nrefusals = \"1/h\"");
     let other = "[source.other]\non = [\"plain\"]\npath = \"/other\"\nprovider = \"meta\"\nmode = \"observe\"\n\
                  secrets = [{ file = \"other\" }]\nvalues = { verify-token = { file = \"verify-token\" } }\n\n[[route]]";
     let estate = Estate::new(&live.replace("[[route]]", other).replace("from = [\"whatsapp\"]\n", ""));
@@ -235,7 +214,7 @@ fn whoever_is_refused_where_it_is_only_observed_is_not_refused_elsewhere() {
 #[test]
 fn a_destination_that_observes_is_sent_nothing_and_owed_nothing_not_later_either() {
     let (one, two) = (Sink::start(Manner::Well), Sink::start(Manner::Well));
-    let live = configuration(&one, &two);
+    let live = controlled(&one.url(), &two.url());
     let estate = Estate::new(&observing(&live, "two"));
     let house = House::start(&estate);
     let of_two = |name: &str| house.metrics().value(name, &[("destination", "two"), ("source", "whatsapp")]);
@@ -257,13 +236,13 @@ fn a_destination_that_observes_is_sent_nothing_and_owed_nothing_not_later_either
     reload(&estate, &live);
     send(&house, 8..10, false);
     eventually("what came since", || one.count() == 7 && two.count() == 2);
-    assert_eq!((numbers(&one), numbers(&two)), (vec![0, 1, 2, 3, 4, 8, 9], vec![8, 9]));
+    assert_eq!((one.numbers(), two.numbers()), (vec![0, 1, 2, 3, 4, 8, 9], vec![8, 9]));
     // Not after a crash either: what it was never owed is nowhere.
     house.kill();
     let house = House::start(&estate);
     send(&house, 10..11, false);
-    eventually("what came after the crash", || numbers(&two).contains(&10) && numbers(&one).contains(&10));
-    let mut heard = numbers(&two);
+    eventually("what came after the crash", || two.numbers().contains(&10) && one.numbers().contains(&10));
+    let mut heard = two.numbers();
     heard.dedup();
     assert_eq!(heard, [8, 9, 10]);
     house.metrics().no_panics();
@@ -272,7 +251,7 @@ fn a_destination_that_observes_is_sent_nothing_and_owed_nothing_not_later_either
 #[test]
 fn the_backlog_of_a_destination_waits_while_it_observes_and_goes_on_when_it_is_live() {
     let (one, two, three) = (Sink::start(Manner::Well), Sink::start(Manner::Hang), Sink::start(Manner::Well));
-    let live = configuration(&one, &two).replace("\"5s\"", "\"1s\"");
+    let live = controlled(&one.url(), &two.url()).replace("\"5s\"", "\"1s\"");
     let estate = Estate::new(&live);
     let house = House::start(&estate);
     send(&house, 0..12, false);
@@ -303,7 +282,7 @@ fn the_backlog_of_a_destination_waits_while_it_observes_and_goes_on_when_it_is_l
     send(&house, 16..17, false);
     eventually("its backlog, and what came since", || three.count() == 13);
     let owed: Vec<usize> = (0..12).chain([16]).collect();
-    assert_eq!((numbers(&three), two.count()), (owed, 8));
+    assert_eq!((three.numbers(), two.count()), (owed, 8));
     eventually("an empty backlog", || of_two(&house, "porteiro_backlog_events") == 0.0);
     assert_eq!(figures(&house), [0.0, 0.0]);
     // Away and back while its lane is there.
@@ -311,8 +290,8 @@ fn the_backlog_of_a_destination_waits_while_it_observes_and_goes_on_when_it_is_l
     send(&house, 17..18, false);
     reload(&estate, &live);
     send(&house, 18..19, false);
-    eventually("the delivery after it was back", || two.count() == 9 && numbers(&two).contains(&18));
-    assert!(!numbers(&two).contains(&17));
+    eventually("the delivery after it was back", || two.count() == 9 && two.numbers().contains(&18));
+    assert!(!two.numbers().contains(&17));
     house.metrics().no_panics();
 }
 
@@ -326,7 +305,7 @@ fn what_is_observed_takes_no_room_from_what_is_live() {
         "[source.trial]\non = [\"plain\"]\npath = \"/trial\"\nmode = \"observe\"\nprovider = \"meta\"\n\
          secrets = [{{ file = \"secret\" }}]\nvalues = {{ verify-token = {{ file = \"verify-token\" }} }}\n{limits}\n"
     );
-    let text = configuration(&one, &two)
+    let text = controlled(&one.url(), &two.url())
         .replace("format = 1\n", "format = 1\n\n[limits]\nin-flight = \"1MiB\"\nin-flight-share = \"1MiB\"\n")
         .replace(LIVE, &format!("{LIVE}{limits}"))
         .replace("[destination.one]", &format!("{trial}[destination.one]"));

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::{numbered, signature, with_lines};
-use crate::reload::reload;
 use crate::support::PATIENCE;
 use crate::support::client::{Answer, Client};
 use crate::support::eventually;
@@ -286,11 +285,11 @@ fn a_reload_changes_who_answers_from_the_next_request_on() {
     let mut waiting = send(&house, 1);
     eventually("the attempt", || one.count() == 1);
     estate.write("porteiro.toml", text.replace(&one.url(), &three.url()).as_bytes());
-    assert_eq!(reload(&estate).0, 0);
+    assert_eq!(estate.reload().0, 0);
     assert_eq!(post(&mut house.plain(), 2).status, 201, "the new address answers");
     let durable = with_lines(&one, &two, "success = { status = 203 }") + control;
     estate.write("porteiro.toml", durable.as_bytes());
-    assert_eq!(reload(&estate).0, 0);
+    assert_eq!(estate.reload().0, 0);
     assert_eq!(post(&mut house.plain(), 3).status, 203, "nobody waits any more");
     one.go_on();
     assert_eq!(waiting.answer().unwrap().text(), "<Hello/>", "who waited before hears what it waited for");

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::nginx::{Nginx, Step, program};
-use super::{CONTROL, LIVE, OBSERVE, body, numbers, of_source, reload, stored, would_send};
+use super::{LIVE, OBSERVE, body, of_source, reload, stored, would_send};
 use crate::support::client::Client;
-use crate::support::house::{Estate, House, SECRET, two_destinations};
+use crate::support::house::{CONTROL, Estate, House, SECRET, two_destinations};
 use crate::support::sink::{Manner, Sink};
 use crate::support::{PATIENCE, eventually, hmac_hex};
 
@@ -147,7 +147,7 @@ fn the_move_behind_nginx_and_back_fails_no_request_and_the_crm_gets_each_event_o
         house.metrics().value("porteiro_backlog_events", &[("destination", "one")]) == 0.0
     });
     all.sort_unstable();
-    assert_eq!(numbers(&crm), all, "each event once");
+    assert_eq!(crm.numbers(), all, "each event once");
     let mut ways: BTreeMap<bool, usize> = BTreeMap::new();
     for arrival in crm.arrivals() {
         *ways.entry(arrival.header("x-porteiro-event-id").is_some()).or_default() += 1;

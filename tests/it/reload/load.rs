@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{command, configuration, signed_with};
+use super::{command, signed_with};
 use crate::support::client::Client;
 use crate::support::eventually;
-use crate::support::house::{Estate, House, SECRET};
+use crate::support::house::{Estate, House, SECRET, controlled};
 use crate::support::sink::{Manner, Sink};
 
 const WORKERS: usize = 4;
@@ -21,8 +21,8 @@ fn reloads() -> usize {
 
 /// The configurations that follow each other: another URL, one destination less, one more, another path beside.
 fn turns(one: &Sink, two: &Sink, three: &Sink) -> Vec<String> {
-    let first = configuration(&one.url(), &two.url());
-    let moved = configuration(&one.url(), &three.url());
+    let first = controlled(&one.url(), &two.url());
+    let moved = controlled(&one.url(), &three.url());
     let four = format!("[destination.four]\nurl = \"{}\"\n\n[[route]]", one.url());
     let more = moved.replace("[[route]]", &four);
     let source = "[source.other]\non = [\"plain\"]\npath = \"/other\"\nprovider = \"meta\"\nsecrets = [{ file = \"secret\" }]\n\

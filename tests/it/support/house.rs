@@ -50,6 +50,15 @@ impl Estate {
         self.directory.path().join(name)
     }
 
+    /// Runs `porteiro reload`: its exit code, and all that it printed.
+    pub(crate) fn reload(&self) -> (i32, String) {
+        let path = self.path("porteiro.toml");
+        let command = ["reload", "-c", path.to_str().unwrap()];
+        let output = Command::new(env!("CARGO_BIN_EXE_porteiro")).args(command).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap(), text)
+    }
+
     /// Every byte below the journal's directory, file by file.
     pub(crate) fn journal_bytes(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
@@ -111,6 +120,14 @@ from = ["whatsapp"]
 to = ["one", "two"]
 "#
     )
+}
+
+/// A control socket in the estate.
+pub(crate) const CONTROL: &str = "\n[control]\nsocket = \"control.sock\"\n";
+
+/// [`two_destinations`], and a control socket.
+pub(crate) fn controlled(one: &str, two: &str) -> String {
+    two_destinations(one, two) + CONTROL
 }
 
 /// A running Porteiro; killed with its value.

@@ -105,6 +105,17 @@ impl Sink {
         self.going.store(true, Ordering::Release);
     }
 
+    /// The numbers at the end of the events that arrived, in order.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        let number = |body: &[u8]| {
+            let body = String::from_utf8_lossy(body).into_owned();
+            body.rsplit(':').next().unwrap().trim_end_matches('}').parse().unwrap()
+        };
+        let mut numbers: Vec<usize> = self.arrivals().iter().map(|arrival| number(&arrival.body)).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
     pub(crate) fn arrivals(&self) -> Vec<Arrival> {
         self.arrivals.lock().unwrap().clone()
     }
