@@ -3,7 +3,7 @@
 //! Which syncs fail and which stretch cannot be read is said from outside, while the journal runs; all else is [`Memory`]'s.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use super::{File, Guard, Memory, Storage};
@@ -26,6 +26,8 @@ pub(crate) struct Ailing {
     pub(crate) syncs: Arc<AtomicU32>,
     /// So many reads failed.
     pub(crate) unread: Arc<AtomicU64>,
+    /// No dead letter can be written: their files cannot be made.
+    pub(crate) graveless: Arc<AtomicBool>,
     worn: Arc<Mutex<Option<Worn>>>,
 }
 
@@ -75,6 +77,9 @@ impl Storage for Ailing {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        if name.starts_with("dead/") && self.graveless.load(SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file(name, self.files.create(name))
     }
 
