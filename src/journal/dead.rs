@@ -157,7 +157,7 @@ impl Graves {
                     each(&Heard { seq: envelope.seq(), lineage, destination: death.destination, whole });
                 }
             });
-            let all = if readable(read)?.is_some() { sparing.lost() } else { vec![0..size] };
+            let all = if readable(read)?.is_some() { sparing.lost() } else { std::iter::once(0..size).collect() };
             worn = !all.is_empty();
             damage.extend(all.into_iter().map(|lost| lost_in(number, lost)));
             (grave.end, grave.letters) = if worn { (size, letters) } else { (end, letters) };

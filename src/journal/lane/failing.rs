@@ -43,6 +43,12 @@ impl Failing {
         self.0.get(&segment).is_some_and(|tries| now < tries.again && tries.again.since(now) <= READ_AGAIN)
     }
 
+    /// When the first of those that wait may be read again.
+    pub(crate) fn again(&self, now: Timestamp) -> Option<Timestamp> {
+        let waiting = self.0.iter().filter(|(segment, _)| self.waits(**segment, now));
+        waiting.map(|(_, tries)| tries.again).min()
+    }
+
     /// A read of this segment failed; those before `oldest` are gone.
     pub(crate) fn failed(&mut self, segment: u64, oldest: u64, now: Timestamp) {
         self.0.retain(|number, _| *number >= oldest);

@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use roaring::RoaringTreemap;
 
-use super::failing::{Failing, READ_AGAIN};
+use super::failing::Failing;
 use super::outcome::{Dead, Dying, Outcomes};
 use super::owed::{Candidate, Owed, Slot};
 use super::read::{Missing, ReadDone, ReadJob};
@@ -128,7 +128,6 @@ pub(crate) struct State {
     fetched: BTreeMap<u64, Stored>,
     reading_live: bool,
     reading_late: bool,
-    blocked: Option<Timestamp>,
     failing: Failing,
     turn: u32,
 }
@@ -139,9 +138,6 @@ impl State {
     }
 
     pub(super) fn next(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Taken {
-        if let Some(until) = self.is_blocked(now) {
-            return Taken::Idle { until: Some(until) };
-        }
         if self.outcomes.are_many() {
             // What went wrong is to be on disk before more is tried, or memory would grow with it.
             return Taken::Idle { until: Some(now.plus(LOOK_AGAIN)) };
@@ -153,16 +149,13 @@ impl State {
         } else {
             self.live(shared, destination, now).or_else(|| self.late(shared, destination, now))
         };
-        taken.unwrap_or_else(|| {
-            self.changed = false;
-            Taken::Idle { until: self.owed.next_due() }
-        })
+        taken.unwrap_or_else(|| self.idle(now))
     }
 
-    /// Until when nothing is read, because a read failed. A clock that was set back does not prolong it.
-    fn is_blocked(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.blocked = self.blocked.filter(|until| now < *until && until.since(now) <= READ_AGAIN);
-        self.blocked
+    /// Nothing now; when the next one is due, or what could not be read is tried again.
+    fn idle(&mut self, now: Timestamp) -> Taken {
+        self.changed = false;
+        Taken::Idle { until: self.owed.next_due().into_iter().chain(self.failing.again(now)).min() }
     }
 
     fn live(&mut self, shared: &Shared, destination: u32, now: Timestamp) -> Option<Taken> {
@@ -188,6 +181,9 @@ impl State {
                 shared.outcome_noted();
                 continue;
             };
+            if self.failing.waits(segment.number, now) {
+                return None;
+            }
             let wants = self.owed.upcoming(segment.last_seq, WANTS);
             self.reading_live = true;
             return Some(Taken::Read(self.job(shared, false, segment, wants)));
@@ -207,15 +203,11 @@ impl State {
     }
 
     pub(super) fn probe(&mut self, shared: &Shared, destination: u32, skip: usize, now: Timestamp) -> Taken {
-        if let Some(until) = self.is_blocked(now) {
-            return Taken::Idle { until: Some(until) };
-        }
         let fetched = self.owed.probe(skip, now).map(|candidate| self.fetch(shared, destination, candidate, now));
         if let Some(Fetched::Taken(taken)) = fetched {
             return taken;
         }
-        self.changed = false;
-        Taken::Idle { until: self.owed.next_due() }
+        self.idle(now)
     }
 
     /// Takes this one, or asks for it to be read.
@@ -242,6 +234,9 @@ impl State {
             shared.outcome_noted();
             return Fetched::Nothing;
         };
+        if self.failing.waits(segment.number, now) {
+            return Fetched::Nothing;
+        }
         // The read ends when it has enough, so that the one whose turn it is comes first.
         let range = seq..=segment.last_seq.max(seq);
         let mut wants = self.owed.companions(candidate, range, now);
@@ -276,7 +271,6 @@ impl State {
         let Ok(found) = done.found else {
             let oldest = shared.index().segments.front().map_or(0, |oldest| oldest.number);
             self.failing.failed(done.segment, oldest, now);
-            self.blocked = Some(now.plus(READ_AGAIN));
             if let Some(metrics) = &shared.options.metrics {
                 metrics.read_failures.inc();
             }
@@ -318,10 +312,7 @@ impl State {
         let (_, attempts) = self.owed.waits(seq);
         let death = Death { destination, attempts, at: now, status: 0, reason, answer: 0 };
         match missing.known {
-            Some(stored) => {
-                self.owed.take(seq);
-                self.bury(Dying { stored, death, answer: Bytes::new(), bare: true });
-            }
+            Some(stored) => self.bury(Dying { stored, death, answer: Bytes::new(), bare: true }),
             None => {
                 self.owed.release(seq);
                 self.died += 1;

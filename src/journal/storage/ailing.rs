@@ -28,6 +28,8 @@ pub(crate) struct Ailing {
     pub(crate) full: Arc<AtomicBool>,
     /// So many reads failed.
     pub(crate) unread: Arc<AtomicU64>,
+    /// No dead letter can be written: their files cannot be made.
+    pub(crate) graveless: Arc<AtomicBool>,
     worn: Arc<Mutex<Option<Worn>>>,
 }
 
@@ -77,7 +79,7 @@ impl Storage for Ailing {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        if self.full.load(SeqCst) {
+        if self.full.load(SeqCst) || (name.starts_with("dead/") && self.graveless.load(SeqCst)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.file(name, self.files.create(name))

@@ -1,5 +1,6 @@
 //! The dead letters keep to their bounds, however these change and whatever of them can be read.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::rig::{Rig, START, on, small};
@@ -103,4 +104,30 @@ fn a_grave_that_cannot_be_read_does_not_keep_its_place() {
         disk.heals();
         assert_eq!(listed(&rig).0, 171 - health.dead_dropped);
     }
+}
+
+#[test]
+fn while_no_letter_can_be_written_only_so_many_bytes_of_them_are_kept_in_memory() {
+    let disk = Ailing::default();
+    let mut rig = on(&disk, of(1 << 20, 2 << 20), START);
+    disk.graveless.store(true, SeqCst);
+    let lane = rig.journal.lane(0).unwrap();
+    let mut dying = 0;
+    for number in 1..=30 {
+        drop(rig.append(number, 200_000).unwrap());
+        rig.rest();
+        if let Some(delivery) = rig.take(&lane) {
+            lane.settle(delivery, Settlement::Dead { reason: 1, attempt: 1, status: 500, answer: "no".into() });
+            dying += 1;
+        }
+        rig.rest();
+    }
+    // A mebibyte at the writer and one in the lane, and the one that goes beyond it.
+    assert!((6..=13).contains(&dying), "{dying}");
+    disk.graveless.store(false, SeqCst);
+    for _ in 0..30 {
+        rig.hand.advance(Duration::from_secs(1));
+        rig.settle();
+    }
+    assert_eq!((listed(&rig).0, lane.backlog().owed), (dying, 30 - dying));
 }

@@ -285,3 +285,46 @@ fn a_disk_that_is_gone_is_no_reason_to_open_without_what_lies_there() {
         assert_eq!(on(&disk, small(), START).journal.lane(0).unwrap().backlog().owed, EVENTS - 1);
     }
 }
+
+#[test]
+fn what_is_new_does_not_wait_for_an_old_one_that_cannot_be_read() {
+    let (disk, mut rig) = owing();
+    let lane = rig.journal.lane(0).unwrap();
+    let at = rig.clock.now().plus(Duration::from_secs(5));
+    while let Some(delivery) = rig.take(&lane) {
+        let again = Settlement::Again { at, attempt: 1, status: 500, answer: "no".into() };
+        lane.settle(delivery, if lane.backlog().owed == EVENTS { again } else { Settlement::Delivered });
+        rig.settle();
+    }
+    // No memory: this may pass, however often it fails.
+    disk.breaks(0, u64::MAX, 12);
+    rig.hand.set(at);
+    let mut failed = 0;
+    for number in EVENTS + 1..EVENTS + 20 {
+        let now = rig.clock.now();
+        loop {
+            match lane.next(now) {
+                Taken::Read(job) => {
+                    failed += 1;
+                    lane.accept(job.run());
+                }
+                Taken::Idle { until } => {
+                    assert!(until.is_some_and(|until| until.since(now) <= READ_AGAIN), "{until:?}");
+                    break;
+                }
+                Taken::Delivery(delivery) => panic!("{delivery:?}"),
+            }
+        }
+        drop(rig.append(number, 100).unwrap());
+        rig.settle();
+        let Taken::Delivery(delivery) = lane.next(rig.clock.now()) else { panic!("{number} waits") };
+        assert_eq!(number_of(&delivery), number);
+        lane.settle(delivery, Settlement::Delivered);
+        rig.hand.advance(READ_AGAIN);
+        rig.settle();
+    }
+    assert!(failed > 10, "{failed}");
+    disk.heals();
+    deliver(&mut rig, &lane, 10_000);
+    assert_eq!(lane.backlog().owed, 0);
+}

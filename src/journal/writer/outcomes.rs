@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::Writer;
 use crate::clock::Timestamp;
 use crate::journal::frame::{Builder, Kind, Lengths, field};
-use crate::journal::lane::{Dead, Failed, Outcomes};
+use crate::journal::lane::{DYING_BYTES_MAX, Dead, Failed, Outcomes};
 
 /// With more than this at hand no further lane's outcomes are added to a batch.
 const ENOUGH: usize = 8 << 10;
@@ -73,7 +73,9 @@ impl Writer {
             }
             let mut state = cell.state();
             // Letters that cannot be written wait where the lane counts them.
-            if self.house.dying.len() < DYING_MAX {
+            let dying = &self.house.dying;
+            let bytes: u64 = dying.iter().map(|dying| dying.stored.weight()).sum();
+            if dying.len() < DYING_MAX && bytes < DYING_BYTES_MAX {
                 self.house.dying.append(&mut state.outcomes.dying);
             }
             let mut taken = state.outcomes.take(durable);

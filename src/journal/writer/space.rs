@@ -91,9 +91,10 @@ impl Writer {
         let backlog = |cell: &Arc<crate::journal::lane::Cell>| {
             cell.plan().is_some_and(|plan| !plan.essential) && cell.state().owed.oldest().is_some()
         };
+        // What counts all that anybody is owed comes last: at the bound this is asked every few milliseconds.
         under_way
-            || self.history() >= 2 * self.shared.options.segment_size
             || self.shared.known().lanes.iter().any(backlog)
+            || self.history() >= 2 * self.shared.options.segment_size
     }
 
     /// One step towards the spares that should be ready.
