@@ -139,7 +139,11 @@ impl World {
         let erased = known.erased != Erased::No;
         // Letters may go or lose their bytes for want of space.
         let crowded = self.model.forgiven.expiry || self.model.forgiven.dead_bounds || self.damaged;
-        let owed = self.model.events.iter().filter(|other| other.id == known.id && other.fate != Fate::Void);
+        let owed = self
+            .model
+            .events
+            .iter()
+            .filter(|other| other.id == known.id && matches!(other.fate, Fate::Promised { .. }));
         let owed = owed.flat_map(|known| known.owed).any(|owed| owed == Owed::Yes);
         match (why, original) {
             (NotReplayed::Erased, _) => erased,

@@ -119,6 +119,7 @@ fn hurt(world: &World, chance: &mut Chance) -> Result<Damaged, Finding> {
     after.damaged = true;
     after.model.forgiven.settlings = true;
     after.model.forgiven.dead_bounds = true;
+    after.model.doubt_adoptions();
     let hit = hit(&mut after.model, &bytes, damage.range(bytes.len()));
     after.storage.damage(&name, |bytes| damage.apply(bytes));
     look(&after, hit, damage).map_err(|finding| format!("{finding}\n  after {damage:?} of {name}"))

@@ -96,7 +96,7 @@ pub(super) enum Owed {
     /// Its dead letter was replayed; it may be listed still.
     Retried,
     /// Another destination adopted it.
-    Adopted,
+    Adopted(usize),
     /// That one was to adopt it when the machine stopped: it is owed here or there.
     Either(usize),
 }
@@ -104,7 +104,7 @@ pub(super) enum Owed {
 impl Owed {
     /// Whether the journal may owe it still.
     pub(super) const fn may_come(self) -> bool {
-        !matches!(self, Self::Never | Self::Done | Self::Buried | Self::Adopted)
+        !matches!(self, Self::Never | Self::Done | Self::Buried | Self::Adopted(_))
     }
 }
 
@@ -236,14 +236,27 @@ impl Model {
                 Owed::Never if told => Owed::Yes,
                 // The adopter may have had it already, or have its letter.
                 Owed::Buried | Owed::Dead | Owed::Retried => Owed::Retried,
-                Owed::Never | Owed::Done | Owed::Adopted | Owed::Settled | Owed::Either(_) => Owed::Settled,
+                Owed::Never | Owed::Done | Owed::Adopted(_) | Owed::Settled | Owed::Either(_) => Owed::Settled,
                 Owed::Yes => Owed::Yes,
             };
             known.owed[from] = match was {
-                Owed::Yes if told => Owed::Adopted,
+                Owed::Yes if told => Owed::Adopted(to),
                 Owed::Yes | Owed::Dead if had == Owed::Never && !promised => Owed::Either(to),
                 _ => Owed::Settled,
             };
+        }
+    }
+
+    /// The record of an adoption may be hit: then its events are parked again.
+    pub(super) fn doubt_adoptions(&mut self) {
+        for known in &mut self.events {
+            for from in 0..DESTINATIONS {
+                if let Owed::Adopted(to) = known.owed[from]
+                    && known.owed[to] == Owed::Yes
+                {
+                    (known.owed[from], known.owed[to]) = (Owed::Either(to), Owed::Settled);
+                }
+            }
         }
     }
 
@@ -287,7 +300,7 @@ impl Model {
                 | Owed::Done
                 | Owed::Buried
                 | Owed::Retried
-                | Owed::Adopted
+                | Owed::Adopted(_)
                 | Owed::Either(_) => {}
             }
         }
@@ -331,7 +344,7 @@ impl Model {
         }
         match known.owed[seen.destination] {
             Owed::Never => Err(format!("event {event} came to destination {} without being owed", seen.destination)),
-            Owed::Done | Owed::Buried | Owed::Adopted if !self.forgiven.settlings => {
+            Owed::Done | Owed::Buried | Owed::Adopted(_) if !self.forgiven.settlings => {
                 let place = seen.destination;
                 Err(format!(
                     "event {event} came again to destination {place} after its settling was durable ({:?})",
@@ -408,14 +421,14 @@ impl Model {
         let mut expiry = self.forgiven.expiry && destination != ESSENTIAL;
         if let Owed::Either(to) = known.owed[destination] {
             let there = at(to);
-            if came && (there.0 || there.1) {
+            if came && (there.0 || there.1) && !self.forgiven.settlings {
                 return Err(format!("event {event} (seq {seq}) was adopted by {to} and is owed to {destination}"));
             }
             (came, dead) = (came || there.0, dead || there.1);
             expiry = self.forgiven.expiry && to != ESSENTIAL;
         }
         let missing = match known.owed[destination] {
-            Owed::Never | Owed::Settled | Owed::Done | Owed::Retried | Owed::Adopted => false,
+            Owed::Never | Owed::Settled | Owed::Done | Owed::Retried | Owed::Adopted(_) => false,
             Owed::Yes | Owed::Either(_) if known.erased != Erased::No => !came && !dead && !self.forgiven.dead_bounds,
             Owed::Yes | Owed::Either(_) => !came && !(expiry && (dead || self.forgiven.dead_bounds)),
             Owed::Dead => !came && !dead && !self.forgiven.dead_bounds,
