@@ -24,7 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-use crate::select::{Marks, Part, Request, Values};
+use crate::select::{Marks, Part, Request, Values, form};
 use crate::verify::{self, Credential, Digest, Verified};
 
 /// What an event needs to know of its source.
@@ -309,6 +309,28 @@ impl Glimpse {
     }
 }
 
+/// A query as what it says, not as it is written: its pairs decoded, those of one name together where the first of them
+/// stands. Some providers sign what a library made of it; another way to write the same would pass for another event.
+fn put_query(hash: &mut Digest, query: &[u8]) {
+    let pairs = || form::pairs(query);
+    let count = pairs().take(form::FIELDS_MAX + 1).count();
+    put(hash, &count.to_le_bytes());
+    if count > form::FIELDS_MAX {
+        put(hash, query);
+        return;
+    }
+    for (at, (name, _)) in pairs().enumerate() {
+        let name = form::decode(name);
+        if pairs().take(at).any(|(earlier, _)| form::decode(earlier) == name) {
+            continue;
+        }
+        for (_, value) in pairs().filter(|(same, _)| form::decode(same) == name) {
+            put(hash, &name);
+            put(hash, &form::decode(value));
+        }
+    }
+}
+
 /// What dedup knows an event by; `None` where no id part is asked for or one is absent. Where equal bodies are the same
 /// event, the body's digest is a part that is always there. So it is where the event is a part of a batch and none of the id
 /// stands in its own element: what stands in the frame, or in the head, is the same for all of them.
@@ -326,9 +348,10 @@ fn key(
     }
     let query = Head::query_without(request.query, source.credential);
     let mut hash = Digest::new();
-    for text in [source.name, request.method.as_str(), source.rest, &*query] {
+    for text in [source.name, request.method.as_str(), source.rest] {
         put(&mut hash, text.as_bytes());
     }
+    put_query(&mut hash, query.as_bytes());
     // Two paths of one source are two addresses, unless it is the credential that they differ by.
     for (name, value) in request.captures.iter(request.path) {
         if !source.credential.captures().iter().any(|hidden| **hidden == *name) {

@@ -109,6 +109,27 @@ fn the_key_covers_what_makes_an_event_and_nothing_else() {
 }
 
 #[test]
+fn a_query_that_says_the_same_in_another_way_has_the_same_key() {
+    let key = |query: &str| read(&Case { query: Box::leak(query.into()), ..case() }, &by_id()).key.expect("an id");
+    let many = "a=1&".repeat(65);
+    for (query, same, others) in [
+        ("x=1", &["x=%31", "%78=1", "x=1&", "&&x=1&&"][..], &["x=1&x=1", "x=11", "x%3D1", "=x1", "x1", "x=1&="][..]),
+        ("", &["&", "&&"], &["=", "x"]),
+        (
+            "a=1&b=2&a=3",
+            &["a=1&a=3&b=2", "a=1&b=%32&a=3"],
+            &["a=3&b=2&a=1", "b=2&a=1&a=3", "a=1&b=2", "a=1&b=2&a=3&c="],
+        ),
+        ("a=+b", &["a=%20b", "a=+%62"], &["a=%2Bb", "a=b+"]),
+        // So many are taken as they are written.
+        (&many, &[], &[&many[1..], &many.replace('1', "%31"), &many[4..]]),
+    ] {
+        assert!(same.iter().all(|same| key(same) == key(query)), "{query}");
+        assert!(others.iter().all(|other| key(other) != key(query)), "{query}");
+    }
+}
+
+#[test]
 fn what_the_pattern_cuts_out_of_the_path_is_a_part_of_the_key_and_a_credential_there_is_not() {
     let names = Arc::from([Box::from("shop"), Box::from("token")]);
     let mut credential = Credential::NONE;

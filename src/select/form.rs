@@ -7,6 +7,9 @@
 
 use std::borrow::Cow;
 
+/// Most pairs that are put in another order, or compared with each other.
+pub(crate) const FIELDS_MAX: usize = 64;
+
 /// The pairs of a query string or form-encoded body, raw: name and value as received. A pair without `=` has the empty
 /// value.
 pub fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -26,8 +26,6 @@ pub enum UrlForms {
 
 /// The most forms of one URL.
 const FORMS_MAX: usize = 6;
-/// The most fields of a query that are written anew; a longer one has no such form.
-const FIELDS_MAX: usize = 64;
 
 impl UrlForms {
     /// The names a provider file uses.
@@ -85,7 +83,7 @@ fn ports(base: &str) -> (Cow<'_, str>, Cow<'_, str>) {
 /// A query as a library writes it that took it apart before: names in the order of their first appearance, everything
 /// escaped but letters, digits and `-_.!~*'()`. Nothing where there is no query, or it is not UTF-8.
 fn written_anew(query: &str) -> Option<String> {
-    if form::pairs(query.as_bytes()).nth(FIELDS_MAX).is_some() {
+    if form::pairs(query.as_bytes()).nth(form::FIELDS_MAX).is_some() {
         return None;
     }
     let text = |raw| form::text(form::decode(raw));
@@ -218,8 +216,8 @@ mod tests {
         );
         assert_eq!(urls("twilio", Some("http://a.example"), "b='%28'").len(), FORMS_MAX);
         assert_eq!(urls("twilio", Some("http://a.example"), "b=%ff").len(), 2, "what is no text is not written anew");
-        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(FIELDS_MAX)).len(), 4);
-        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(FIELDS_MAX + 1)).len(), 2);
+        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(form::FIELDS_MAX)).len(), 4);
+        assert_eq!(urls("twilio", Some("http://a.example"), &"b=(%28&".repeat(form::FIELDS_MAX + 1)).len(), 2);
         for name in UrlForms::NAMES {
             let long = "b='%40".repeat(50);
             assert!(urls(name, Some("https://[::1]:1"), &long).len() <= FORMS_MAX, "{name}");
