@@ -357,7 +357,8 @@ pub(crate) fn letter_of(envelope: &Envelope<'_>, record: &Bytes, seal: &Seal, at
 pub(crate) fn each(shared: &Shared, mut each: impl FnMut(Content, Stored, u32)) -> io::Result<()> {
     let listed: Vec<_> = shared.known().lanes.iter().map(|cell| cell.state().dead.clone()).collect();
     for grave in shared.graves() {
-        grave.letters(|envelope, record, at| {
+        // What cannot be read is not told of, and hides no other letter.
+        let told = grave.letters_in(&Sparing::new(&*grave.file), |envelope, record, at| {
             let Some(death) = death_of(envelope) else { return };
             if !listed.get(death.destination as usize).is_some_and(|dead| dead.contains(envelope.seq())) {
                 return;
@@ -372,7 +373,8 @@ pub(crate) fn each(shared: &Shared, mut each: impl FnMut(Content, Stored, u32)) 
             let both = stored.body.joined();
             stored.body = both.slice(..both.len().saturating_sub(death.answer as usize)).into();
             each(content, stored, death.destination);
-        })?;
+        });
+        readable(told)?;
     }
     Ok(())
 }

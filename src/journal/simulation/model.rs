@@ -41,6 +41,8 @@ pub(super) struct Known {
     pub(super) damaged: bool,
     /// The event it is a replay of, and since when.
     pub(super) replay: Option<(usize, Timestamp)>,
+    /// Destinations that adopted it, or were to.
+    pub(super) adopted: [bool; DESTINATIONS],
 }
 
 /// What else is stored of an event and must come back as it was.
@@ -201,6 +203,7 @@ impl Model {
             erased: Erased::No,
             damaged: false,
             replay: None,
+            adopted: [false; DESTINATIONS],
         };
         self.by_id.insert((known.id, Timestamp::ZERO), number);
         self.events.push(known);
@@ -212,7 +215,8 @@ impl Model {
         let number = self.events.len();
         let mut known = self.events[event].clone();
         known.replay = Some((known.replay.map_or(event, |(first, _)| first), at));
-        (known.not_before, known.fate, known.owed) = (Timestamp::ZERO, Fate::Offered, owed);
+        (known.not_before, known.fate) = (Timestamp::ZERO, Fate::Offered);
+        (known.owed, known.adopted) = (owed, [false; DESTINATIONS]);
         self.by_id.insert((known.id, at), number);
         self.events.push(known);
         number
@@ -230,6 +234,7 @@ impl Model {
             if !was.may_come() {
                 continue;
             }
+            known.adopted[to] = true;
             // What the journal gave up by itself, or what a stop made of a death, is not told.
             let told = was == Owed::Yes && promised && known.erased == Erased::No && !self.forgiven.expiry;
             known.owed[to] = match had {
@@ -251,9 +256,8 @@ impl Model {
     pub(super) fn doubt_adoptions(&mut self) {
         for known in &mut self.events {
             for from in 0..DESTINATIONS {
-                if let Owed::Adopted(to) = known.owed[from]
-                    && known.owed[to] == Owed::Yes
-                {
+                let Owed::Adopted(to) = known.owed[from] else { continue };
+                if known.owed[to] == Owed::Yes {
                     (known.owed[from], known.owed[to]) = (Owed::Either(to), Owed::Settled);
                 }
             }
@@ -263,9 +267,7 @@ impl Model {
     /// Life goes on, and who settles which is not told apart.
     pub(super) fn go_on(&mut self) {
         for owed in self.events.iter_mut().flat_map(|known| &mut known.owed) {
-            if matches!(owed, Owed::Either(_)) {
-                *owed = Owed::Settled;
-            }
+            *owed = if matches!(owed, Owed::Either(_)) { Owed::Settled } else { *owed };
         }
     }
 
@@ -389,7 +391,10 @@ impl Model {
             if letter.bytes.is_none() && !crowded && !gone {
                 return Err(format!("dead letter {event} lost its bytes though there was space"));
             }
-            if came[letter.destination].contains(&event) && known.owed[letter.destination] != Owed::Retried {
+            // What the journal gave up by itself, and then heard that another is owed, is both.
+            let both = known.owed[letter.destination] == Owed::Retried
+                || (self.forgiven.expiry && known.adopted[letter.destination]);
+            if came[letter.destination].contains(&event) && !both {
                 let (to, reason) = (letter.destination, letter.reason);
                 return Err(format!("event {event} is owed to and dead ({reason}) at destination {to}"));
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::rig::{Rig, START, on, small};
-use crate::journal::{Ailing, Options, Settlement, Storage};
+use crate::journal::{Ailing, NotReplayed, Options, Original, Settlement, Storage};
 
 /// Bytes of the graves, one after the other.
 fn graves(rig: &Rig) -> Vec<u64> {
@@ -94,6 +94,9 @@ fn a_grave_that_cannot_be_read_does_not_keep_its_place() {
         die(&mut rig, 1, 50_000);
         assert_eq!(graves(&rig).len(), 5, "a failure may pass");
         assert_eq!(rig.journal.health().dead_dropped, 0);
+        // What cannot be read hides nothing but itself.
+        let unknown = rig.journal.replay(Original::Event([0xEE; 16]), None);
+        assert!(matches!(unknown, Err(NotReplayed::Unknown)), "{unknown:?}");
         for _ in 0..20 {
             rig.hand.advance(Duration::from_secs(1));
             rig.settle();
