@@ -2,9 +2,9 @@
 //!
 //! Promises: whatever a peer does or leaves undone, its connection is in one [`Phase`], and every phase but an answer
 //! under way (which has limits of its own) ends by a deadline. One timer serves them all, set anew only when it would
-//! ring too late. A peer that is gone is not worked for: its request ends at once when its connection broke, and soon after
-//! the peer stopped sending, which one that still listens may do too. A connection that has been idle for a moment holds
-//! no buffers: its HTTP state is taken down, and built again when the next byte comes.
+//! ring too late. A peer that is gone is not worked for: its request ends within a tenth of a second when its connection
+//! broke, and soon after the peer stopped sending, which one that still listens may do too. A connection that has been
+//! idle for a moment holds no buffers: its HTTP state is taken down, and built again when the next byte comes.
 //!
 //! Must not know: what is answered.
 
@@ -34,6 +34,9 @@ use crate::drain::Drain;
 
 /// After this long without a byte an idle connection gives its buffers back.
 const PARK_AFTER: Duration = Duration::from_millis(500);
+/// After this long a peer whose answer is due is asked whether it is still there. Nearly all have their answer sooner, and
+/// asking is a call to the system in the way of what is handed over meanwhile.
+const ASK_AFTER: Duration = Duration::from_millis(100);
 /// After this long a peer that stopped sending is taken for one that is gone, if it still has no answer. Nothing tells
 /// the two apart, and those who wait for a destination's answer may take a place for long.
 const SHUT: Duration = Duration::from_secs(1);
@@ -269,6 +272,15 @@ impl<'a> Course<'a> {
         if !self.standing.whole.load(Relaxed) {
             return Poll::Pending;
         }
+        let phase = (Phase::Answer, self.standing.ended.load(Relaxed));
+        if phase != self.phase {
+            (self.phase, self.since) = (phase, Instant::now());
+        }
+        while self.shut.is_none() && Instant::now() < self.since + ASK_AFTER {
+            if self.wait(Phase::Answer, timer.as_mut(), cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
         match shared.poll_peer(cx) {
             Peer::There => return Poll::Pending,
             Peer::Gone => return Poll::Ready(()),
@@ -337,7 +349,8 @@ impl<'a> Course<'a> {
 
     const fn patience(&self, phase: Phase) -> Duration {
         match phase {
-            Phase::Head | Phase::Answer => self.limits.head,
+            Phase::Head => self.limits.head,
+            Phase::Answer => ASK_AFTER,
             Phase::Linger => self.limits.linger,
             Phase::Flush => self.limits.flush,
             Phase::Idle => PARK_AFTER,
