@@ -15,6 +15,7 @@ const TARGETS: &[Target] = &[
     ("head", crate::event::head_holds),
     ("journal", crate::journal::fuzz::fuzz_directory),
     ("json", crate::select::json::compare::holds),
+    ("parts", crate::select::parts_hold),
     ("path", |data| crate::snapshot::router::holds(&String::from_utf8_lossy(data))),
     ("records", crate::journal::parse_anything),
     ("signature", crate::verify::fuzz::fuzz_signature_text),

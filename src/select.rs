@@ -22,6 +22,8 @@ mod shape;
 
 pub use json::{Elements, ElementsError, Pointer, PointerError};
 pub use parts::Part;
+#[cfg(any(test, fuzzing))]
+pub use parts::compare::hold as parts_hold;
 pub use place::{Place, PlaceError, Selector, Take};
 pub use plan::{Plan, PlanError, Values};
 pub use question::{Marks, Question, Questions, Rest, Spot, TooManyQuestions};

@@ -166,5 +166,7 @@ impl Window {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod compare;
 #[cfg(test)]
 mod tests;
