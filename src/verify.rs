@@ -30,7 +30,6 @@ mod error;
 pub mod fuzz;
 mod header;
 mod key;
-mod md5;
 mod plan;
 mod proof;
 mod scheme;

@@ -12,6 +12,7 @@ use std::fmt;
 use base64::Engine;
 use ring::{hmac, signature as public};
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::decode::{BASE64, BASE64_URL, from_hex};
 use super::digest::Signer;
@@ -19,7 +20,6 @@ use super::scheme::{Algorithm, Hash};
 use crate::secret::Secret;
 
 mod der;
-mod nfkd;
 
 /// How a secret is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Form {
     Base64,
     /// The SHA-1 of the text is the key.
     Sha1OfUtf8,
-    /// The text in Unicode form NFKD; only Latin letters and ASCII are taken.
+    /// The text in Unicode form NFKD.
     NfkdUtf8,
     /// A public key in PEM.
     Pem,
@@ -111,8 +111,8 @@ pub enum KeyError {
     NotWhpk,
     /// It is a public key where a secret is due: anybody who knows it could sign.
     Public,
-    /// It should be Latin letters and ASCII.
-    NotLatin,
+    /// It should be text.
+    NotText,
     /// It should be user and password with a colon between.
     NotBasic,
     /// It should be a public key in PEM (`-----BEGIN PUBLIC KEY-----`).
@@ -135,7 +135,7 @@ impl fmt::Display for KeyError {
             Self::NotBase64 => "must be base64",
             Self::NotWhpk => "must begin with `whpk_`",
             Self::Public => "is a public key, and whoever knows it could sign with it",
-            Self::NotLatin => "must be Latin letters and ASCII",
+            Self::NotText => "must be UTF-8",
             Self::NotBasic => "must be user and password with a colon between",
             Self::NotPem => "must be a public key in PEM, `-----BEGIN PUBLIC KEY-----`",
             Self::OtherKind => "is no public key, or one for another algorithm",
@@ -267,7 +267,7 @@ fn symmetric(form: Form, text: &[u8]) -> Result<Secret, KeyError> {
         Form::Hex => from_hex(text).ok_or(KeyError::NotHex)?,
         Form::Base64 => base64(text)?,
         Form::Sha1OfUtf8 => ring::digest::digest(Hash::Sha1.plain(), text).as_ref().to_vec(),
-        Form::NfkdUtf8 => nfkd::latin(text).ok_or(KeyError::NotLatin)?,
+        Form::NfkdUtf8 => str::from_utf8(text).map_err(|_| KeyError::NotText)?.nfkd().collect::<String>().into_bytes(),
         Form::Pem | Form::SpkiBase64 | Form::Ed25519Hex | Form::Ed25519Base64 | Form::Ed25519Base64Url | Form::Whpk => {
             return Err(KeyError::Form);
         }

@@ -188,7 +188,8 @@ impl Algorithm {
     pub(super) const fn sum_length(self) -> Option<usize> {
         match self {
             Self::Hmac(hash) | Self::Digest(hash) => Some(hash.length()),
-            Self::DigestMd5 => Some(super::md5::LENGTH),
+            // RFC 1321.
+            Self::DigestMd5 => Some(16),
             _ => None,
         }
     }

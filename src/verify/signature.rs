@@ -5,6 +5,7 @@
 //!
 //! Must not know: where candidates came from, what the text means.
 
+use md5::{Digest as _, Md5};
 use ring::digest as hash;
 use ring::{hmac, signature as public};
 use subtle::ConstantTimeEq;
@@ -12,7 +13,6 @@ use subtle::ConstantTimeEq;
 use super::decode::DECODED_MAX;
 use super::header::{Candidate, Candidates};
 use super::key::{Key, Kind};
-use super::md5::{self, Md5};
 use super::scheme::{Algorithm, Hash};
 use super::template::{Scope, Template, Token};
 use super::{Encoding, VerifyError};
@@ -49,7 +49,7 @@ pub(super) struct Search {
 enum Sum {
     Mac(hmac::Tag),
     Plain(hash::Digest),
-    Md5([u8; md5::LENGTH]),
+    Md5([u8; 16]),
 }
 
 /// The hash made last by a key, and the time that was part of its text.
@@ -203,7 +203,7 @@ fn keyed(
         Algorithm::DigestMd5 => {
             let mut running = Md5::new();
             feed(&mut |bytes| running.update(bytes))?;
-            return Ok(Sum::Md5(running.finish()));
+            return Ok(Sum::Md5(running.finalize().into()));
         }
         Algorithm::Digest(hash) => hash.plain(),
         _ => &hash::SHA256,
